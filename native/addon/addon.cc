@@ -1,0 +1,375 @@
+// addon.cc — the export table. Every function goes in four beats: unpack and check on the JS thread, own plain data, run
+// on the model's executor, build results on the JS thread. The types are in src/native/contract.ts.
+#include <napi.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "args.h"
+#include "environment.h"
+#include "handles.h"
+#include "results.h"
+#include "self_test.h"
+
+namespace permafrost::addon {
+
+namespace {
+
+using Info = const Napi::CallbackInfo&;
+
+std::vector<std::string> runnable_isas() {
+  std::vector<std::string> names;
+  for (const char* name : {"avx512", "avx2", "portable", "ref"})
+    if (kernels::find_kernels(name)) names.push_back(name);
+  return names;
+}
+
+Napi::Value version(Info info) {
+  Napi::Object o = Napi::Object::New(info.Env());
+  o.Set("addon", PERMAFROST_VERSION);
+#if defined(__clang__)
+  o.Set("compiler", "clang " __clang_version__);
+#elif defined(__GNUC__)
+  o.Set("compiler", "gcc " __VERSION__);
+#else
+  o.Set("compiler", "msvc");
+#endif
+  o.Set("napi", NAPI_VERSION);
+  return o;
+}
+
+bool bf16_instructions() {
+#if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__))
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+Napi::Value list_devices(Info info) {
+  const Napi::Env env = info.Env();
+  Napi::Object cpu = Napi::Object::New(env);
+  cpu.Set("kind", "cpu");
+  Napi::Array isas = Napi::Array::New(env);
+  for (const std::string& name : runnable_isas()) isas.Set(isas.Length(), name);
+  cpu.Set("isas", isas);
+  cpu.Set("bf16", bf16_instructions());
+  cpu.Set("threads", std::max(1u, std::thread::hardware_concurrency()));
+  Napi::Array devices = Napi::Array::New(env);
+  devices.Set(uint32_t(0), cpu);
+  return devices;
+}
+
+std::shared_ptr<ModelBox> new_box(Napi::Env env) {
+  auto box = std::make_shared<ModelBox>();
+  box->environment = &Environment::of(env);
+  box->environment->add(box.get());
+  return box;
+}
+
+Napi::Value run_self_test(Info info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsString()) args::reject(env, "ERR_ARG", "isa: expected a string");
+  const std::string isa = info[0].As<Napi::String>();
+  const kernels::KernelTable* table = kernels::find_kernels(isa.c_str());
+  if (!table) args::reject(env, "ERR_RANGE", "isa: expected kernels this machine can run, received \"" + isa + "\"");
+  auto results = std::make_shared<std::vector<std::pair<std::string, double>>>();
+  return Environment::of(env).start(
+      env, new_box(env),
+      [results, table] {
+        ThreadPool pool(2);
+        *results = self_test(*table, pool);
+      },
+      [results](Napi::Env e) {
+        Napi::Object o = Napi::Object::New(e);
+        for (const auto& [name, difference] : *results) o.Set(name, difference);
+        return o;
+      });
+}
+
+// ---- model -----------------------------------------------------------------------------------------------------------
+
+Napi::Value create_model(Info info) {
+  const Napi::Env env = info.Env();
+  const Napi::Object spec = args::object(info, 0, "spec");
+  const Napi::Object tensors = args::object(info, 1, "tensors");
+  const ModelConfig config = args::model_config(spec);
+  const int threads = int(args::integer(spec, "threads", 1, 1024));
+  const std::string isa = args::string(spec, "isa");
+  const size_t cache_bytes = size_t(args::integer(spec, "cacheBytes", 0, (int64_t(1) << 53) - 1));
+  auto box = new_box(env);
+  try {
+    // Weights are copied here, on the JS thread (30 ms for 90 MB): afterwards nothing points into JavaScript's memory.
+    box->model = std::make_unique<Model>(config, threads, isa, cache_bytes);
+    const Layout& layout = box->model->layout();
+    for (size_t t = 0; t < layout.tensors.size(); ++t) {
+      const TensorInfo& tensor = layout.tensors[t];
+      box->model->set_tensor(int(t), args::floats(args::field(tensors, tensor.name.c_str()), "tensors." + tensor.name, tensor.size()));
+    }
+  } catch (const Error& e) {
+    throw make_error(env, e);
+  } catch (const std::bad_alloc&) {
+    throw make_error(env, Error("ERR_MEMORY", "out of memory for the model's weights"));
+  }
+  return Environment::of(env).start(env, box, [] {}, [box](Napi::Env e) { return wrap(e, box); });
+}
+
+Napi::Value describe_model(Info info) { return results::model_description(info.Env(), *model_of(info, 0)->model); }
+
+Napi::Value add_dataset(Info info) {
+  const auto box = model_of(info, 0);
+  const Napi::Object spec = args::object(info, 1, "data");
+  Dataset data;
+  data.ids = args::ints(args::field(spec, "ids"), "ids");
+  data.types = args::ints(args::field(spec, "types"), "types");
+  data.offsets = args::ints(args::field(spec, "offsets"), "offsets");
+  data.labels = args::ints(args::field(spec, "labels"), "labels");
+  auto index = std::make_shared<int>();
+  auto held = std::make_shared<Dataset>(std::move(data));
+  return Environment::of(info.Env())
+      .start(
+          info.Env(), box, [box, held, index] { *index = box->model->add_dataset(std::move(*held)); },
+          [index](Napi::Env e) { return Napi::Number::New(e, *index); });
+}
+
+// ---- session ---------------------------------------------------------------------------------------------------------
+
+Napi::Value create_session(Info info) {
+  const Napi::Env env = info.Env();
+  const auto model = model_of(info, 0);
+  if (!info[1].IsArray() || info[1].As<Napi::Array>().Length() == 0) args::reject(env, "ERR_ARG", "lanes: expected an array of at least one lane");
+  const Napi::Array list = info[1].As<Napi::Array>();
+  std::vector<LaneConfig> lanes;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Value lane = list.Get(i);
+    if (!lane.IsObject()) args::reject(env, "ERR_ARG", "lanes[" + std::to_string(i) + "]: expected an object");
+    lanes.push_back(args::lane_config(lane.As<Napi::Object>()));
+  }
+  const Napi::Object options = args::object(info, 2, "options");
+  const std::string precision = args::string(options, "precision"), cache = args::string(options, "cache");
+  if (precision != "fp32" && precision != "bf16") args::reject(env, "ERR_RANGE", "precision: expected \"fp32\" or \"bf16\", received \"" + precision + "\"");
+  if (cache != "auto" && cache != "off") args::reject(env, "ERR_RANGE", "cache: expected \"auto\" or \"off\", received \"" + cache + "\"");
+  auto box = std::make_shared<SessionBox>();
+  box->model = model;
+  return Environment::of(env).start(
+      env, model,
+      [box, lanes, precision, cache] {
+        box->session = std::make_unique<Session>(*box->model->model, lanes, precision == "bf16" ? kernels::Precision::bf16 : kernels::Precision::f32,
+                                                 cache == "auto");
+      },
+      [box](Napi::Env e) {
+        auto& sessions = box->model->sessions;
+        sessions.erase(std::remove_if(sessions.begin(), sessions.end(), [](const auto& s) { return s.expired(); }), sessions.end());
+        sessions.push_back(box);
+        return wrap(e, box);
+      });
+}
+
+// Starts `work` on the session, one call at a time: a second throws ERR_BUSY.
+Napi::Value start(Info info, const std::shared_ptr<SessionBox>& box, std::function<void()> work, std::function<Napi::Value(Napi::Env)> finish) {
+  if (box->busy) args::reject(info.Env(), "ERR_BUSY", "expected an idle session, received one with a call in flight");
+  box->busy = true;
+  box->session->clear_cancel();
+  return Environment::of(info.Env()).start(info.Env(), box->model, std::move(work), std::move(finish), [box] { box->busy = false; });
+}
+
+Napi::Value describe_plan(Info info) {
+  const auto box = session_of(info, 0);
+  if (box->busy) args::reject(info.Env(), "ERR_BUSY", "expected an idle session, received one with a call in flight");
+  const Napi::Object request = args::object(info, 1, "request");
+  const int lane = int(args::integer(request, "lane", 0, 1 << 20));
+  const std::vector<int32_t> lengths = args::ints(args::field(request, "lengths"), "lengths");
+  BatchShape shape;
+  for (int32_t n : lengths) {
+    if (n < 1) args::reject(info.Env(), "ERR_RANGE", "lengths: expected positive lengths, received " + std::to_string(n));
+    shape.T += n;
+    shape.B += 1;
+    shape.S2 += int64_t(n) * n;
+  }
+  try {
+    Plan plan = box->session->plan(lane, args::boolean(request, "cached"));
+    return results::plan_description(info.Env(), *box->model->model, plan, shape);
+  } catch (const Error& e) {
+    throw make_error(info.Env(), e);
+  }
+}
+
+Napi::Value run_steps(Info info) {
+  const auto box = session_of(info, 0);
+  auto chunk = std::make_shared<StepChunk>(args::step_chunk(args::object(info, 1, "chunk")));
+  auto out = std::make_shared<StepResults>();
+  return start(
+      info, box, [box, chunk, out] { *out = box->session->run_steps(*chunk); }, [out](Napi::Env e) { return results::step_results(e, *out); });
+}
+
+Napi::Value evaluate(Info info) {
+  const auto box = session_of(info, 0);
+  const Napi::Object request = args::object(info, 1, "request");
+  const int lane = int(args::integer(request, "lane", 0, 1 << 20)), dataset = int(args::integer(request, "dataset", 0, 1 << 30));
+  const Napi::Value rows_value = args::field(request, "rows");
+  const bool all = rows_value.IsUndefined();
+  auto rows = std::make_shared<std::vector<int32_t>>();
+  if (!all) *rows = args::ints(rows_value, "rows");
+  const bool hidden = args::field(request, "hiddenStates").ToBoolean();
+  auto out = std::make_shared<EvaluateResults>();
+  return start(
+      info, box,
+      [=] {
+        if (all)
+          for (int r = 0; r < box->model->model->dataset(dataset).rows(); ++r) rows->push_back(r);
+        *out = box->session->evaluate(lane, dataset, *rows, hidden);
+      },
+      [out, hidden](Napi::Env e) { return results::evaluate_results(e, *out, hidden); });
+}
+
+Napi::Value gradients(Info info) {
+  const auto box = session_of(info, 0);
+  const int lane = args::integer(info, 1, "lane"), dataset = args::integer(info, 2, "dataset");
+  auto rows = std::make_shared<std::vector<int32_t>>(args::ints(info[3], "rows"));
+  auto out = std::make_shared<GradientResults>();
+  return start(
+      info, box, [=] { *out = box->session->gradients(lane, dataset, *rows); }, [out](Napi::Env e) { return results::gradient_results(e, *out); });
+}
+
+// ---- state -----------------------------------------------------------------------------------------------------------
+
+Napi::Value read_tensors(Info info) {
+  const Napi::Env env = info.Env();
+  const auto box = session_of(info, 0);
+  const int lane = args::integer(info, 1, "lane");
+  if (!info[2].IsArray()) args::reject(env, "ERR_ARG", "names: expected an array of strings");
+  const Napi::Array list = info[2].As<Napi::Array>();
+  std::vector<int> tensors;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Value v = list.Get(i);
+    const std::string name = v.IsString() ? std::string(v.As<Napi::String>()) : "";
+    const int t = box->model->model->layout().find(name);
+    if (t < 0) args::reject(env, "ERR_RANGE", "names[" + std::to_string(i) + "]: expected a tensor of the model, received \"" + name + "\"");
+    tensors.push_back(t);
+  }
+  auto out = std::make_shared<std::vector<std::vector<float>>>();
+  return start(
+      info, box,
+      [=] {
+        Lane& l = box->session->lane(lane);
+        l.settle_all(box->model->model->pool());
+        for (int t : tensors) {
+          const float* p = l.param(t);
+          out->emplace_back(p, p + box->model->model->layout().tensors[size_t(t)].size());
+        }
+      },
+      [out](Napi::Env e) {
+        Napi::Array array = Napi::Array::New(e);
+        for (auto& values : *out) array.Set(array.Length(), results::floats(e, std::move(values)));
+        return array;
+      });
+}
+
+Napi::Value undefined(Napi::Env env) { return env.Undefined(); }
+
+Napi::Value snapshot(Info info) {
+  const auto box = session_of(info, 0);
+  const int lane = args::integer(info, 1, "lane");
+  return start(info, box, [=] { box->session->lane(lane).snapshot(box->model->model->pool()); }, undefined);
+}
+
+Napi::Value restore(Info info) {
+  const auto box = session_of(info, 0);
+  const int lane = args::integer(info, 1, "lane");
+  return start(info, box, [=] { box->session->lane(lane).restore(); }, undefined);
+}
+
+Napi::Value save_state(Info info) {
+  const auto box = session_of(info, 0);
+  const int lane = args::integer(info, 1, "lane");
+  auto out = std::make_shared<std::vector<uint8_t>>();
+  return start(
+      info, box, [=] { *out = box->session->lane(lane).save(box->model->model->pool()); },
+      [out](Napi::Env e) {
+        Napi::Uint8Array bytes = Napi::Uint8Array::New(e, out->size());
+        std::memcpy(bytes.Data(), out->data(), out->size());
+        return bytes;
+      });
+}
+
+Napi::Value load_state(Info info) {
+  const auto box = session_of(info, 0);
+  const int lane = args::integer(info, 1, "lane");
+  auto state = std::make_shared<std::vector<uint8_t>>(args::bytes(info[2], "state"));
+  return start(info, box, [=] { box->session->lane(lane).load(state->data(), state->size()); }, undefined);
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+Napi::Value profile(Info info) {
+  const auto box = session_of(info, 0);
+  if (box->busy) args::reject(info.Env(), "ERR_BUSY", "expected an idle session, received one with a call in flight");
+  return results::profile(info.Env(), box->session->profile());
+}
+
+Napi::Value cancel(Info info) {
+  session_of(info, 0)->session->cancel();
+  return info.Env().Undefined();
+}
+
+Napi::Value resolved(Napi::Env env) {
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  deferred.Resolve(env.Undefined());
+  return deferred.Promise();
+}
+
+Napi::Value dispose(Info info) {
+  const Napi::Env env = info.Env();
+  if (const auto session = try_session(info[0])) {
+    if (session->disposed || session->model->disposed) return resolved(env);
+    session->disposed = true;
+    session->session->cancel();
+    return Environment::of(env).start(env, session->model, [session] { session->session.reset(); }, undefined);
+  }
+  const auto model = try_model(info[0]);
+  if (!model) args::reject(env, "ERR_ARG", "expected a model or session handle");
+  if (model->disposed) return resolved(env);
+  model->disposed = true;
+  model->cancel_all();
+  return Environment::of(env).start(
+      env, model,
+      [model] {
+        for (const auto& weak : model->sessions)
+          if (const auto session = weak.lock()) session->session.reset();
+        model->model.reset();
+      },
+      undefined);
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment(env));
+  const auto add = [&](const char* name, Napi::Value (*fn)(Info)) { exports.Set(name, Napi::Function::New(env, fn, name)); };
+  add("version", version);
+  add("listDevices", list_devices);
+  add("selfTest", run_self_test);
+  add("createModel", create_model);
+  add("describeModel", describe_model);
+  add("addDataset", add_dataset);
+  add("createSession", create_session);
+  add("describePlan", describe_plan);
+  add("runSteps", run_steps);
+  add("evaluate", evaluate);
+  add("gradients", gradients);
+  add("readTensors", read_tensors);
+  add("snapshot", snapshot);
+  add("restore", restore);
+  add("saveState", save_state);
+  add("loadState", load_state);
+  add("profile", profile);
+  add("cancel", cancel);
+  add("dispose", dispose);
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace permafrost::addon
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) { return permafrost::addon::init(env, exports); }
+NODE_API_MODULE(permafrost, Init)

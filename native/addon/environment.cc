@@ -1,0 +1,79 @@
+#include "environment.h"
+
+#include <optional>
+
+#include "handles.h"
+
+namespace permafrost::addon {
+
+struct Environment::Job {
+  Environment* environment;
+  Napi::Promise::Deferred deferred;
+  std::shared_ptr<ModelBox> box;  // keeps the model alive while its job is in flight
+  std::function<void()> work, after;
+  std::function<Napi::Value(Napi::Env)> finish;
+  std::optional<Error> error;
+};
+
+Napi::Error make_error(Napi::Env env, const Error& error) {
+  Napi::Error e = Napi::Error::New(env, error.what());
+  e.Set("code", Napi::String::New(env, error.code));
+  return e;
+}
+
+Environment::Environment(Napi::Env env)
+    : done_(Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "permafrost", 0, 1)) {
+  done_.Unref(env);
+  env.AddCleanupHook([this] { shut_down(); });
+}
+
+void Environment::shut_down() {
+  for (ModelBox* box : boxes_) box->shut_down();
+  done_.Abort();
+}
+
+Napi::Promise Environment::start(Napi::Env env, const std::shared_ptr<ModelBox>& box, std::function<void()> work,
+                                 std::function<Napi::Value(Napi::Env)> finish, std::function<void()> after) {
+  Job* job = new Job{this, Napi::Promise::Deferred::New(env), box, std::move(work), std::move(after), std::move(finish), {}};
+  const Napi::Promise promise = job->deferred.Promise();
+  if (pending_++ == 0) done_.Ref(env);
+  const bool posted = box->executor.post([job, done = done_] {
+    try {
+      job->work();
+    } catch (const Error& e) {
+      job->error = e;
+    } catch (const std::bad_alloc&) {
+      job->error = Error("ERR_MEMORY", "out of memory in the native core");
+    } catch (const std::exception& e) {
+      job->error = Error("ERR_NATIVE", e.what());
+    }
+    // Closing: nobody is left to answer, and the promise dies with its environment. The job is leaked on purpose: its
+    // JavaScript references may only be dropped on the JS thread.
+    done.NonBlockingCall([job](Napi::Env env_, Napi::Function) {
+      if (env_) settle(env_, job);
+    });
+  });
+  if (!posted) {
+    job->error = Error("ERR_DISPOSED", "expected a live model, received a disposed one");
+    settle(env, job);
+  }
+  return promise;
+}
+
+void Environment::settle(Napi::Env env, Job* raw) {
+  const std::unique_ptr<Job> job(raw);
+  const Napi::HandleScope scope(env);
+  Environment& self = *job->environment;
+  if (--self.pending_ == 0) self.done_.Unref(env);
+  if (job->after) job->after();
+  if (job->error) return job->deferred.Reject(make_error(env, *job->error).Value());
+  try {
+    job->deferred.Resolve(job->finish(env));
+  } catch (const Napi::Error& e) {
+    job->deferred.Reject(e.Value());
+  } catch (const std::bad_alloc&) {
+    job->deferred.Reject(make_error(env, Error("ERR_MEMORY", "out of memory making the results")).Value());
+  }
+}
+
+}  // namespace permafrost::addon

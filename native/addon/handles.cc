@@ -1,0 +1,72 @@
+#include "environment.h"
+#include "handles.h"
+
+#include "args.h"
+
+namespace permafrost::addon {
+
+namespace {
+
+// Random numbers, once: what makes a handle ours.
+constexpr napi_type_tag kModelTag = {0x6d1f0c7b5a3e49d2ULL, 0x9b84f2e0c6a71d35ULL};
+constexpr napi_type_tag kSessionTag = {0x1e93b7d4f80a4c66ULL, 0xa5d20f7e3b9c8814ULL};
+
+template <class Box>
+Napi::Value wrap_box(Napi::Env env, const std::shared_ptr<Box>& box, const napi_type_tag& tag) {
+  auto handle = Napi::External<std::shared_ptr<Box>>::New(env, new std::shared_ptr<Box>(box),
+                                                          [](Napi::Env, std::shared_ptr<Box>* held) { delete held; });
+  if (napi_type_tag_object(env, handle, &tag) != napi_ok) throw Napi::Error::New(env);
+  return handle;
+}
+
+template <class Box>
+std::shared_ptr<Box> unwrap(Napi::Value value, const napi_type_tag& tag) {
+  if (!value.IsExternal()) return nullptr;
+  bool ours = false;
+  if (napi_check_object_type_tag(value.Env(), value, &tag, &ours) != napi_ok || !ours) return nullptr;
+  return *value.As<Napi::External<std::shared_ptr<Box>>>().Data();
+}
+
+}  // namespace
+
+ModelBox::~ModelBox() {
+  if (environment) environment->remove(this);
+  executor.close();
+}
+
+void ModelBox::cancel_all() {
+  for (const auto& weak : sessions)
+    if (const auto box = weak.lock(); box && box->session) box->session->cancel();
+}
+
+void ModelBox::shut_down() {
+  cancel_all();
+  executor.close();
+  // Handles may be finalised after the environment's data, or never, if a job in flight holds them: free the memory now.
+  for (const auto& weak : sessions)
+    if (const auto box = weak.lock()) box->session.reset();
+  model.reset();
+  environment = nullptr;
+}
+
+Napi::Value wrap(Napi::Env env, const std::shared_ptr<ModelBox>& box) { return wrap_box(env, box, kModelTag); }
+Napi::Value wrap(Napi::Env env, const std::shared_ptr<SessionBox>& box) { return wrap_box(env, box, kSessionTag); }
+
+std::shared_ptr<ModelBox> try_model(Napi::Value value) { return unwrap<ModelBox>(value, kModelTag); }
+std::shared_ptr<SessionBox> try_session(Napi::Value value) { return unwrap<SessionBox>(value, kSessionTag); }
+
+std::shared_ptr<ModelBox> model_of(const Napi::CallbackInfo& info, size_t index) {
+  const auto box = try_model(info[index]);
+  if (!box) args::reject(info.Env(), "ERR_ARG", "expected a model handle");
+  if (box->disposed) args::reject(info.Env(), "ERR_DISPOSED", "expected a live model, received a disposed one");
+  return box;
+}
+
+std::shared_ptr<SessionBox> session_of(const Napi::CallbackInfo& info, size_t index) {
+  const auto box = try_session(info[index]);
+  if (!box) args::reject(info.Env(), "ERR_ARG", "expected a session handle");
+  if (box->disposed || box->model->disposed) args::reject(info.Env(), "ERR_DISPOSED", "expected a live session, received a disposed one");
+  return box;
+}
+
+}  // namespace permafrost::addon

@@ -1,0 +1,48 @@
+// handles.h — the two opaque handles. Session ⊂ model: a session keeps its model alive, disposing a model disposes its
+// sessions. Handles carry a type tag, so a forged or foreign object never reaches a C++ pointer.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <vector>
+
+#include "../core/session.h"
+#include "executor.h"
+
+namespace permafrost::addon {
+
+class Environment;
+struct SessionBox;
+
+struct ModelBox {
+  Environment* environment = nullptr;
+  std::unique_ptr<Model> model;  // null until created, and after disposal
+  std::vector<std::weak_ptr<SessionBox>> sessions;
+  bool disposed = false;  // JS thread only
+  Executor executor;      // last: its thread ends before the model goes
+
+  ~ModelBox();
+  void cancel_all();
+  // At the end of the environment: cancels, runs the executor dry, joins it, frees the model.
+  void shut_down();
+};
+
+struct SessionBox {
+  std::shared_ptr<ModelBox> model;
+  std::unique_ptr<Session> session;
+  bool disposed = false;  // JS thread only
+  bool busy = false;      // a call is in flight; JS thread only
+};
+
+Napi::Value wrap(Napi::Env env, const std::shared_ptr<ModelBox>& box);
+Napi::Value wrap(Napi::Env env, const std::shared_ptr<SessionBox>& box);
+
+// Throw a JavaScript TypeError ERR_ARG for anything else, ERR_DISPOSED for a disposed handle.
+std::shared_ptr<ModelBox> model_of(const Napi::CallbackInfo& info, size_t index);
+std::shared_ptr<SessionBox> session_of(const Napi::CallbackInfo& info, size_t index);
+// The same without the check for disposal; null when the value is not of that kind.
+std::shared_ptr<ModelBox> try_model(Napi::Value value);
+std::shared_ptr<SessionBox> try_session(Napi::Value value);
+
+}  // namespace permafrost::addon

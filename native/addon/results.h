@@ -1,0 +1,18 @@
+// results.h — plain C++ results into JavaScript values, copied into fresh buffers the caller owns.
+#pragma once
+
+#include <napi.h>
+
+#include "../core/session.h"
+
+namespace permafrost::addon::results {
+
+Napi::Float32Array floats(Napi::Env env, std::vector<float>&& values);
+Napi::Value step_results(Napi::Env env, StepResults& results);
+Napi::Value evaluate_results(Napi::Env env, EvaluateResults& results, bool hidden);
+Napi::Value gradient_results(Napi::Env env, GradientResults& results);
+Napi::Value model_description(Napi::Env env, const Model& model);
+Napi::Value plan_description(Napi::Env env, const Model& model, Plan& plan, const BatchShape& shape);
+Napi::Value profile(Napi::Env env, const Profile& profile);
+
+}  // namespace permafrost::addon::results

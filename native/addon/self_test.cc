@@ -1,0 +1,77 @@
+#include "self_test.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace permafrost::addon {
+
+namespace {
+
+using kernels::KernelTable;
+using kernels::Precision;
+
+std::vector<float> noise(size_t n, uint32_t seed) {
+  std::vector<float> x(n);
+  uint32_t state = seed * 2654435761u + 1;
+  for (float& v : x) {
+    state = state * 1664525u + 1013904223u;
+    v = float(state >> 8) / float(1 << 24) * 2 - 1;
+  }
+  return x;
+}
+
+double difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double worst = 0, scale = 1e-30;
+  for (size_t i = 0; i < a.size(); ++i) {
+    worst = std::max(worst, std::abs(double(a[i]) - double(b[i])));
+    scale = std::max(scale, std::abs(double(b[i])));
+  }
+  return worst / scale;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, double>> self_test(const KernelTable& table, ThreadPool& pool) {
+  constexpr int M = 37, N = 96, K = 72, H = 3, D = 24;  // H·D = K
+  const KernelTable& ref = *kernels::find_kernels("ref");
+  const auto x = noise(M * K, 1), w = noise(N * K, 2), bias = noise(N, 3), dy = noise(M * N, 4);
+  const auto qkv = noise(M * 3 * K, 5), dout = noise(M * K, 6), gain = noise(K, 7);
+  const kernels::Weight weight{w.data(), nullptr, nullptr};
+  const int32_t offsets[] = {0, 5, 24, M};
+  const kernels::AttentionShape shape{offsets, 3, H, D, false, false, float(1 / std::sqrt(double(D)))};
+
+  std::vector<std::pair<std::string, double>> out;
+  auto compare = [&](const char* name, size_t n, auto&& call) {
+    std::vector<float> got(n), expected(n);
+    call(table, got.data());
+    call(ref, expected.data());
+    out.emplace_back(name, difference(got, expected));
+  };
+  for (const Precision p : {Precision::f32, Precision::bf16}) {
+    const bool bf16 = p == Precision::bf16;
+    compare(bf16 ? "linear_forward bf16" : "linear_forward", M * N,
+            [&](const KernelTable& k, float* y) { k.linear_forward(y, x.data(), weight, bias.data(), M, N, K, p, pool); });
+    compare(bf16 ? "linear_backward_input bf16" : "linear_backward_input", M * K,
+            [&](const KernelTable& k, float* y) { k.linear_backward_input(y, dy.data(), weight, M, N, K, false, p, pool); });
+    compare(bf16 ? "linear_backward_weight bf16" : "linear_backward_weight", N * K,
+            [&](const KernelTable& k, float* y) { k.linear_backward_weight(y, nullptr, dy.data(), x.data(), M, N, K, p, pool); });
+  }
+  compare("linear_gelu_forward", M * N, [&](const KernelTable& k, float* y) {
+    k.linear_gelu_forward(y, nullptr, x.data(), weight, bias.data(), M, N, K, Precision::f32, pool);
+  });
+  std::vector<float> lse(M * H), context(M * K);
+  ref.attention_forward(context.data(), lse.data(), qkv.data(), 3 * K, qkv.data() + K, qkv.data() + 2 * K, 3 * K, shape, {}, Precision::f32, pool);
+  compare("attention_forward", M * K, [&](const KernelTable& k, float* y) {
+    k.attention_forward(y, nullptr, qkv.data(), 3 * K, qkv.data() + K, qkv.data() + 2 * K, 3 * K, shape, {}, Precision::f32, pool);
+  });
+  compare("attention_backward", M * 3 * K, [&](const KernelTable& k, float* y) {
+    k.attention_backward(y, y + K, y + 2 * K, dout.data(), context.data(), lse.data(), qkv.data(), 3 * K, qkv.data() + K, qkv.data() + 2 * K,
+                         3 * K, shape, {}, Precision::f32, pool);
+  });
+  compare("layernorm_forward", M * K, [&](const KernelTable& k, float* y) {
+    k.layernorm_forward(y, nullptr, nullptr, nullptr, x.data(), nullptr, gain.data(), gain.data(), {}, {}, 1e-12f, M, K, pool);
+  });
+  return out;
+}
+
+}  // namespace permafrost::addon

@@ -1,0 +1,91 @@
+// lane.h — one training run inside a session: its copies of the trainable tensors, their moments, and AdamW.
+//
+// Frozen tensors are read from the model and never copied. Embedding tables are updated row by row: a row that a step
+// does not touch has a zero gradient, whose dense AdamW update (decay, shrinking moments) is owed, and replayed bit for
+// bit when the row is next read or exported. A step then costs what its tokens touch, not what the vocabulary holds.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "batch.h"
+#include "memory.h"
+#include "profile.h"
+
+namespace permafrost {
+
+class Model;
+
+// The rows of an embedding table and how far each is.
+struct RowTable {
+  int tensor = -1;
+  std::vector<uint32_t> done;   // updates applied to each row
+  std::vector<uint8_t> moving;  // has had a gradient, so its moments are not zero
+};
+
+class Lane {
+ public:
+  Lane(const Model& model, LaneConfig config);
+
+  const LaneConfig& config() const { return config_; }
+  uint32_t step() const { return uint32_t(step_); }
+  bool trainable(int tensor) const;
+
+  // Current value of a tensor: the lane's own if trainable, else the model's. Rows of embedding tables may owe updates.
+  const float* param(int tensor) const;
+  float* gradient(int tensor);  // dense tensors only
+  size_t trained_floats() const { return size_; }
+
+  // Applies owed updates to the rows a batch reads (train or evaluate), or to every row.
+  void settle(const Batch& batch, ThreadPool& pool);
+  void settle_all(ThreadPool& pool);
+
+  // Gradient rows of the embedding tables as a plan left them; null where the table is frozen.
+  struct RowGradients {
+    const RowOrder* order = nullptr;
+    const float* rows = nullptr;  // (order->count(), C)
+  };
+  struct Gradients {
+    RowGradients word, position, type;
+  };
+  // L2 norm over all trainable tensors.
+  double gradient_norm(const Gradients& rows, ThreadPool& pool);
+  // One AdamW step with a rate per group; gradients are scaled by min(1, max_grad_norm / (norm + 1e-6)), as
+  // torch.nn.utils.clip_grad_norm_.
+  void update(const Gradients& rows, double norm, const double* rates, ThreadPool& pool);
+
+  void snapshot(ThreadPool& pool);
+  void restore();  // throws ERR_STATE without a snapshot
+
+  std::vector<uint8_t> save(ThreadPool& pool);
+  void load(const uint8_t* bytes, size_t count);  // throws ERR_STATE; the lane is unchanged then
+
+ private:
+  struct Group {
+    int group;
+    size_t base;    // offset in the model's flat storage
+    size_t own;     // offset in the lane's
+    size_t floats;  // length
+  };
+  size_t own_offset(int tensor) const;
+  RowTable* table(int tensor);
+  void settle_row(RowTable& table, int row);
+  void settle_rows(RowTable& table, const RowOrder& order, ThreadPool& pool);
+  void update_rows(RowTable& table, const RowGradients& rows, float scale, ThreadPool& pool);
+  kernels::AdamWStep adamw(double rate, double weight_decay) const;
+
+  const Model& model_;
+  LaneConfig config_;
+  std::vector<Group> groups_;
+  std::vector<long> group_index_;  // per model group: index in groups_, -1 frozen
+  size_t size_ = 0;
+  Floats p_, m_, v_, g_;  // dense gradients only: embedding tables have none
+  std::vector<RowTable> tables_;
+  int64_t step_ = 0;
+  int64_t history_from_ = 0;                // step of history_[0]
+  std::vector<kernels::AdamWStep> history_;  // of the embedding group, for owed updates
+  std::unique_ptr<Floats> snapshot_;
+};
+
+}  // namespace permafrost

@@ -1,0 +1,43 @@
+#include "model.h"
+
+#include <cstring>
+
+#include "error.h"
+
+namespace permafrost {
+
+namespace {
+
+const kernels::KernelTable* pick(const std::string& isa) {
+  const kernels::KernelTable* ops = kernels::find_kernels(isa.c_str());
+  if (!ops) fail("ERR_RANGE", "isa: expected \"auto\" or kernels this machine can run, received \"", isa, "\"");
+  return ops;
+}
+
+}  // namespace
+
+Model::Model(const ModelConfig& config, int threads, const std::string& isa, size_t cache_bytes)
+    : config_(config),
+      layout_(config),
+      ops_(pick(isa)),
+      pool_(std::make_unique<ThreadPool>(threads)),
+      weights_(Floats::zeroed(layout_.size)),
+      prefixes_(cache_bytes) {}
+
+void Model::set_tensor(int tensor, const float* values) {
+  const TensorInfo& t = layout_.tensors[size_t(tensor)];
+  std::memcpy(weights_.data() + t.offset, values, t.size() * sizeof(float));
+}
+
+int Model::add_dataset(Dataset data) {
+  check(data, config_);
+  datasets_.push_back(std::make_unique<Dataset>(std::move(data)));
+  return int(datasets_.size()) - 1;
+}
+
+const Dataset& Model::dataset(int index) const {
+  if (index < 0 || size_t(index) >= datasets_.size()) fail("ERR_RANGE", "dataset: expected an index below ", datasets_.size(), ", received ", index);
+  return *datasets_[size_t(index)];
+}
+
+}  // namespace permafrost

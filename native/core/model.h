@@ -1,0 +1,46 @@
+// model.h — the pretrained weights, the datasets and the prefix cache: what the sessions of a model share.
+//
+// Not thread-safe: one executor thread owns a model and everything under it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "batch.h"
+#include "memory.h"
+#include "prefix_cache.h"
+#include "thread_pool.h"
+
+namespace permafrost {
+
+class Model {
+ public:
+  // `isa`: "auto" or a kernel table's name; throws ERR_RANGE where it cannot run. Weights start as zeros.
+  Model(const ModelConfig& config, int threads, const std::string& isa, size_t cache_bytes);
+
+  const ModelConfig& config() const { return config_; }
+  const Layout& layout() const { return layout_; }
+  const kernels::KernelTable& ops() const { return *ops_; }
+  ThreadPool& pool() const { return *pool_; }
+
+  void set_tensor(int tensor, const float* values);  // only before the first session
+  const float* param(int tensor) const { return weights_.data() + layout_.tensors[size_t(tensor)].offset; }
+  const Floats& weights() const { return weights_; }
+
+  int add_dataset(Dataset data);  // checked; returns its index
+  const Dataset& dataset(int index) const;  // throws ERR_RANGE
+  PrefixCache& prefixes() { return prefixes_; }
+
+ private:
+  ModelConfig config_;
+  Layout layout_;
+  const kernels::KernelTable* ops_;
+  std::unique_ptr<ThreadPool> pool_;
+  Floats weights_;
+  std::vector<std::unique_ptr<Dataset>> datasets_;
+  PrefixCache prefixes_;
+};
+
+}  // namespace permafrost

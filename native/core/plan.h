@@ -1,0 +1,116 @@
+// plan.h — a training or evaluation step as data: a flat list of ops over numbered buffers, compiled once per plan.
+//
+// Freezing is decided here and nowhere else. A frozen thing is an op that is not there: frozen tensors have no gradient,
+// no weight-gradient op and no update; below the lowest trainable group there is no backward and nothing is saved for
+// one; a frozen layer above it passes input gradients on. With `cached`, the frozen prefix is a single op that reads its
+// output per example.
+//
+// What pooling does not read is not computed: with cls pooling, the last layer's queries, attention output and
+// feed-forward run on the B first tokens only (keys and values still on all T). Bits are those of the full computation.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layout.h"
+
+namespace permafrost {
+
+enum class OpKind : uint8_t {
+  prefix,                      // out0 = cached output of the frozen prefix
+  embedding_forward,           // out0 = word + position + type
+  layernorm_forward,           // out0 = LN(z), z = dropout(in0) + in1; saved: out1 = z (buffer of in0), out2 = mean, rstd
+  linear_forward,              // out0 = in0·wᵀ + b
+  linear_gelu_forward,         // out0 = gelu(u), saved: out1 = u
+  attention_forward,           // out0 = attention(q = in0, kv = in1), saved: out1 = lse
+  gather_rows,                 // out0 = first token of each sequence of in0
+  mean_pool_forward,           // out0 = mean over each sequence of in0
+  tanh_forward,                // out0 = tanh(in0), in place
+  dropout,                     // out0 = dropout(in0); its own backward
+  cross_entropy,               // out0 = loss, out1 = dlogits (or -1); in0 = logits
+  linear_backward_input,       // out0 (+)= in0·w
+  linear_gelu_backward_input,  // out0 = in0·w ⊙ gelu'(in1)
+  linear_backward_weight,      // gradients of weight and bias from dy = in0, x = in1
+  attention_backward,          // out0 = dq, out1 = dkv; in0 = dout, in1 = out, in2 = lse, in3 = q, in4 = kv
+  layernorm_backward,          // out0 = dz, out1 = dx (-1: not wanted; = out0 without dropout); in0 = dy, in1 = z, in2 = mean, rstd
+  tanh_backward,               // out0 = in0·(1 - in1²), in place
+  scatter_rows,                // out0[first token] += in0
+  mean_pool_backward,          // out0 = in0 spread over each sequence
+  embedding_backward,          // out0 = gradient rows of the table `weight`; in0 = dz
+  count
+};
+const char* op_name(OpKind kind);
+
+// What M is for an op, and how many rows a buffer has.
+enum class Rows : uint8_t { tokens, sequences, types };
+
+struct Op {
+  OpKind kind;
+  const char* site;  // "qkv", "attention_output", …
+  int group;
+  Rows rows = Rows::tokens;
+  int n = 0, k = 0;        // GEMM: output columns and reduction of the forward; row ops: n = columns
+  int out[3] = {-1, -1, -1};
+  int in[5] = {-1, -1, -1, -1, -1};
+  int weight = -1, bias = -1;  // tensors read; of *_backward_weight, embedding_ and layernorm_backward: whose gradient is written
+  float p_inner = 0, p_outer = 0;           // dropout probabilities
+  uint32_t site_inner = 0, site_outer = 0;  // dropout sites
+  bool accumulate = false;
+  bool first_only = false;  // attention: one query per sequence
+};
+
+struct Buffer {
+  const char* name;
+  Rows rows;
+  int cols;
+  int first = -1, last = -1;  // ops between which it lives
+  size_t offset = 0;          // floats, in the arena of a Capacity
+};
+
+struct BatchShape {
+  int64_t T = 0, B = 0;
+  int64_t S2 = 0;  // Σ length²
+};
+
+struct PlanOptions {
+  std::vector<bool> trainable;
+  bool train = false;   // with loss gradient, backward and saves
+  bool dropout = true;  // in trainable groups
+  bool cached = false;  // the frozen prefix is read
+  bool all_rows = false;  // the last layer for every token (to return hidden states); excludes train
+};
+
+struct Plan {
+  std::vector<Op> ops;
+  std::vector<Buffer> buffers;
+  int prefix_depth = 0;  // leading frozen stages: 0 none, 1 embeddings, 1+k embeddings and layers 0..k-1, max L+1
+  int input = -1;        // prefix plans: where the shallower stage's output goes
+  int output = -1;       // prefix plans: the stage's output. Others: the last hidden state
+  int logits = -1, loss = -1;
+  int word_rows = -1, position_rows = -1, type_rows = -1;  // gradient rows of the embedding tables
+  std::vector<int> updates;                                // tensors that get an update
+  size_t trained_parameters = 0;
+  bool first_only_output = false;  // `output` has one row per sequence
+  int types = 0;                   // rows of a Rows::types buffer
+
+  // Packs buffers with disjoint lifetimes into one arena for batches of at most T tokens and B sequences.
+  // Sets offsets; returns floats.
+  size_t place(int64_t T, int64_t B);
+};
+
+// Leading frozen stages of a lane; at most layers + 1.
+int prefix_depth(const ModelConfig& config, const std::vector<bool>& trainable);
+
+Plan compile(const ModelConfig& config, const Layout& layout, const PlanOptions& options);
+
+// Forward of stages (from, to] with base weights and no dropout; from = 0 starts at the tokens. Stage L+1 ends in what
+// pooling reads: one row per sequence.
+Plan compile_prefix(const ModelConfig& config, const Layout& layout, int from, int to);
+
+// Multiply-adds count 2. Only GEMM and attention products are counted: element-wise work is bytes, not FLOPs.
+int64_t op_flops(const ModelConfig& config, const Op& op, const BatchShape& shape);
+// Operands read and written once each.
+int64_t op_bytes(const ModelConfig& config, const Plan& plan, const Op& op, const BatchShape& shape);
+
+}  // namespace permafrost
