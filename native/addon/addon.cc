@@ -277,7 +277,7 @@ Napi::Value snapshot(Info info) {
 Napi::Value restore(Info info) {
   const auto box = session_of(info, 0);
   const int lane = args::integer(info, 1, "lane");
-  return start(info, box, [=] { box->session->lane(lane).restore(); }, undefined);
+  return start(info, box, [=] { box->session->lane(lane).restore(box->model->model->pool()); }, undefined);
 }
 
 Napi::Value save_state(Info info) {

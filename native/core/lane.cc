@@ -159,10 +159,10 @@ void Lane::snapshot(ThreadPool& pool) {
   snapshot_ = std::make_unique<Floats>(Floats::copy(p_.data(), size_));
 }
 
-void Lane::restore() {
+void Lane::restore(ThreadPool& pool) {
   if (!snapshot_) fail("ERR_STATE", "restore: expected a snapshot of this lane, received none");
+  settle_all(pool);  // owed updates shrink moments too, and moments stay
   std::memcpy(p_.data(), snapshot_->data(), size_ * sizeof(float));
-  for (RowTable& t : tables_) std::fill(t.done.begin(), t.done.end(), step());
 }
 
 namespace {

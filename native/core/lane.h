@@ -56,7 +56,7 @@ class Lane {
   void update(const Gradients& rows, double norm, const double* rates, ThreadPool& pool);
 
   void snapshot(ThreadPool& pool);
-  void restore();  // throws ERR_STATE without a snapshot
+  void restore(ThreadPool& pool);  // throws ERR_STATE without a snapshot
 
   std::vector<uint8_t> save(ThreadPool& pool);
   void load(const uint8_t* bytes, size_t count);  // throws ERR_STATE; the lane is unchanged then

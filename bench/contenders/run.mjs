@@ -1,0 +1,89 @@
+// run.mjs — alternates contenders on a case, one process each, and writes bench/results/<case>.json.
+//   node bench/contenders/run.mjs --case minilm-banking [--case …] [--repeats 5] [--contenders permafrost,torch]
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { cases, lengthsOf, shapes } from "./cases.mjs";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const { values: args } = parseArgs({
+  options: {
+    case: { type: "string", multiple: true },
+    repeats: { type: "string", default: "3" },
+    contenders: { type: "string" },
+    threads: { type: "string", default: "2" },
+    list: { type: "boolean", default: false },
+  },
+});
+if (args.list || !args.case) {
+  console.log(Object.keys(cases).join("\n"));
+  process.exit(args.list ? 0 : 2);
+}
+
+const python = process.env.PERMAFROST_PYTHON ?? "python3";
+const bankingLengths = JSON.parse(readFileSync(here("./banking-lengths.json"), "utf8"));
+
+function contenders(spec) {
+  const torch = (attention) => ({ command: python, script: "./torch_step.py", extra: { attention } });
+  const all = {
+    permafrost: { command: process.execPath, script: "./permafrost_step.mjs", extra: {} },
+    "torch-sdpa": torch("sdpa"),
+    "torch-eager": torch("eager"),
+    tfjs: { command: process.execPath, script: "./tfjs_step.mjs", extra: {} },
+  };
+  const wanted = args.contenders?.split(",") ?? spec.contenders ?? ["permafrost", "torch"];
+  return Object.entries(all).filter(([name]) => wanted.some((w) => name === w || name.startsWith(`${w}-`)));
+}
+
+const median = (xs) => {
+  const s = [...xs].sort((a, b) => a - b);
+  return s.length % 2 ? s[(s.length - 1) / 2] : (s[s.length / 2 - 1] + s[s.length / 2]) / 2;
+};
+
+for (const name of args.case) {
+  const base = cases[name];
+  if (!base) throw new Error(`--case: expected one of ${Object.keys(cases).join(", ")}, received ${name}`);
+  const rows = base.lengths === "banking" ? bankingLengths.length : base.batch * 4;
+  const spec = { ...base, rows, bankingLengths, threads: Number(args.threads), dims: shapes[base.shape] };
+  spec.row_lengths = lengthsOf(spec, rows, bankingLengths);
+  const samples = {};
+  const versions = {};
+  for (let repeat = 0; repeat < Number(args.repeats); repeat++) {
+    for (const [contender, { command, script, extra }] of contenders(base)) {
+      if (samples[contender] === null) continue;
+      const run = spawnSync(command, [here(script), JSON.stringify({ ...spec, ...extra })], { encoding: "utf8", maxBuffer: 1 << 26 });
+      if (run.status !== 0) {
+        console.error(`${contender} left out: ${run.stderr?.trim().split("\n").at(-1) ?? run.error}`);
+        samples[contender] = null;
+        continue;
+      }
+      const lines = run.stdout.trim().split("\n").map((line) => JSON.parse(line));
+      samples[contender] = [...(samples[contender] ?? []), ...lines];
+      if (lines[0].version) versions[contender] = lines[0].version;
+    }
+  }
+  const result = { case: name, spec: { ...base, rows, threads: spec.threads }, samples, summary: {} };
+  for (const [contender, list] of Object.entries(samples)) {
+    if (!list) continue;
+    const ms = list.map((s) => s.ms);
+    result.summary[contender] = {
+      median_ms: median(ms),
+      min_ms: Math.min(...ms),
+      max_ms: Math.max(...ms),
+      tokens_per_second: (list[0].tokens * 1e3) / median(ms),
+      rss_mb: Math.max(...list.map((s) => s.rss_mb)),
+    };
+  }
+  const ours = result.summary.permafrost;
+  const torch = Object.entries(result.summary).filter(([n]) => n.startsWith("torch")).map(([, s]) => s.median_ms);
+  if (ours && torch.length) result.summary.ratio_to_best_torch = Math.min(...torch) / ours.median_ms;
+  if (ours && result.summary.tfjs) result.summary.ratio_to_tfjs = result.summary.tfjs.median_ms / ours.median_ms;
+  const cpu = os.cpus();
+  result.machine = { cpu: `${cpu.length} × ${cpu[0].model}`, memory_gib: Math.round(os.totalmem() / 2 ** 30), node: process.version, platform: `${os.platform()} ${os.arch()}`, versions };
+  result.reproduce = `node bench/contenders/run.mjs --case ${name} --repeats ${args.repeats}`;
+  mkdirSync(here("../results"), { recursive: true });
+  writeFileSync(here(`../results/contenders-${name}.json`), `${JSON.stringify(result, null, 1)}\n`);
+  console.log(name, JSON.stringify(result.summary, null, 1));
+}
