@@ -97,11 +97,11 @@ Napi::Value create_model(Info info) {
   const ModelConfig config = args::model_config(spec);
   const int threads = int(args::integer(spec, "threads", 1, 1024));
   const std::string isa = args::string(spec, "isa");
-  const size_t cache_bytes = size_t(args::integer(spec, "cacheBytes", 0, (int64_t(1) << 53) - 1));
+  const CacheBudget cache = args::cache_budget(spec);
   auto box = new_box(env);
   try {
     // Weights are copied here, on the JS thread (30 ms for 90 MB): afterwards nothing points into JavaScript's memory.
-    box->model = std::make_unique<Model>(config, threads, isa, cache_bytes);
+    box->model = std::make_unique<Model>(config, threads, isa, cache);
     const Layout& layout = box->model->layout();
     for (size_t t = 0; t < layout.tensors.size(); ++t) {
       const TensorInfo& tensor = layout.tensors[t];

@@ -137,6 +137,16 @@ ModelConfig model_config(const Napi::Object& s) {
   return c;
 }
 
+CacheBudget cache_budget(const Napi::Object& s) {
+  constexpr int64_t kMany = (int64_t(1) << 53) - 1;
+  CacheBudget budget;
+  budget.memory_bytes = size_t(integer(s, "cacheBytes", 0, kMany));
+  if (field(s, "cacheFileBytes").IsUndefined()) return budget;
+  budget.file_bytes = size_t(integer(s, "cacheFileBytes", 0, kMany));
+  budget.directory = string(s, "cacheDirectory");
+  return budget;
+}
+
 LaneConfig lane_config(const Napi::Object& s) {
   LaneConfig l;
   const Napi::Value trainable = field(s, "trainable");

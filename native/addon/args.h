@@ -28,6 +28,7 @@ std::vector<uint8_t> bytes(Napi::Value value, const std::string& name);
 const float* floats(Napi::Value value, const std::string& name, size_t expected);  // valid until the call returns
 
 ModelConfig model_config(const Napi::Object& spec);
+CacheBudget cache_budget(const Napi::Object& spec);
 LaneConfig lane_config(const Napi::Object& spec);
 StepChunk step_chunk(const Napi::Object& spec);
 

@@ -34,6 +34,7 @@ Napi::Value step_results(Napi::Env env, StepResults& r) {
   o.Set("flops", number(env, r.flops));
   o.Set("cacheHits", number(env, r.cache_hits));
   o.Set("cacheMisses", number(env, r.cache_misses));
+  o.Set("cacheBytes", number(env, r.cache_bytes));
   return o;
 }
 

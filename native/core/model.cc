@@ -16,13 +16,13 @@ const kernels::KernelTable* pick(const std::string& isa) {
 
 }  // namespace
 
-Model::Model(const ModelConfig& config, int threads, const std::string& isa, size_t cache_bytes)
+Model::Model(const ModelConfig& config, int threads, const std::string& isa, CacheBudget cache)
     : config_(config),
       layout_(config),
       ops_(pick(isa)),
       pool_(std::make_unique<ThreadPool>(threads)),
       weights_(Floats::zeroed(layout_.size)),
-      prefixes_(cache_bytes) {}
+      prefixes_(std::move(cache)) {}
 
 void Model::set_tensor(int tensor, const float* values) {
   const TensorInfo& t = layout_.tensors[size_t(tensor)];

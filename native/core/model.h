@@ -18,7 +18,7 @@ namespace permafrost {
 class Model {
  public:
   // `isa`: "auto" or a kernel table's name; throws ERR_RANGE where it cannot run. Weights start as zeros.
-  Model(const ModelConfig& config, int threads, const std::string& isa, size_t cache_bytes);
+  Model(const ModelConfig& config, int threads, const std::string& isa, CacheBudget cache);
 
   const ModelConfig& config() const { return config_; }
   const Layout& layout() const { return layout_; }

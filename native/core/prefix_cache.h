@@ -2,89 +2,72 @@
 //
 // Key: (dataset, depth, precision); weights are those of the model, which never change. A deeper entry is computed from
 // a shallower one that has the rows. Bits equal recomputation: no op's row depends on the other rows of its batch.
+//
+// Entries live in memory up to a budget. Beyond it the least recently used moves to a memory-mapped file, up to a budget
+// of its own; beyond that it is forgotten. Entries opened since the last pin() are in use: they neither move nor go.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <tuple>
 #include <vector>
 
 #include "memory.h"
-#include "plan.h"
+#include "spill_file.h"
 
 namespace permafrost {
 
+struct CacheBudget {
+  size_t memory_bytes = 0;  // 0: no cache in memory
+  size_t file_bytes = 0;    // 0: no spilling
+  std::string directory;    // of the spill files
+};
+
 class PrefixCache {
  public:
-  explicit PrefixCache(size_t budget_bytes) : budget_(budget_bytes) {}
+  explicit PrefixCache(CacheBudget budget) : budget_(std::move(budget)) {}
 
   struct Entry {
-    Floats values;              // per token (rows, C), or per row when the depth is past the last layer
     std::vector<uint8_t> have;  // per dataset row
-    bool per_row = false;
-    uint64_t used = 0;  // tick of the last use
+    bool per_row = false;       // one vector a row (depth past the last layer), else one a token
 
-    const float* row(const std::vector<int32_t>& offsets, int row, int C) const {
-      return values.data() + size_t(per_row ? row : offsets[size_t(row)]) * size_t(C);
+    const float* row(const std::vector<int32_t>& offsets, int row, int C) const { return data_ + at(offsets, row, C); }
+    float* row(const std::vector<int32_t>& offsets, int row, int C) { return data_ + at(offsets, row, C); }
+
+   private:
+    friend class PrefixCache;
+    size_t at(const std::vector<int32_t>& offsets, int row, int C) const {
+      return size_t(per_row ? row : offsets[size_t(row)]) * size_t(C);
     }
-    float* row(const std::vector<int32_t>& offsets, int row, int C) {
-      return values.data() + size_t(per_row ? row : offsets[size_t(row)]) * size_t(C);
-    }
+    float* data_ = nullptr;
+    size_t floats_ = 0;
+    Floats memory_;                     // either here
+    std::unique_ptr<SpillFile> file_;   // or here
+    uint64_t used_ = 0;                 // tick of the last use
   };
   using Key = std::tuple<int, int, uint8_t>;  // dataset, depth, precision
 
-  // Entries opened after a pin stay until the next pin: their rows may be pointed to.
   void pin() { pinned_ = tick_ + 1; }
 
-  // The entry, made if there is room; the least recently used others that are not pinned give way. Null when it cannot
-  // fit the budget.
-  Entry* open(const Key& key, size_t rows, size_t floats, bool per_row) {
-    auto it = entries_.find(key);
-    if (it == entries_.end()) {
-      const size_t bytes = floats * sizeof(float);
-      if (bytes > budget_) return nullptr;
-      while (bytes_ + bytes > budget_)
-        if (!evict()) return nullptr;
-      it = entries_.emplace(key, std::make_unique<Entry>()).first;
-      it->second->values = Floats::zeroed(floats);
-      it->second->have.assign(rows, 0);
-      it->second->per_row = per_row;
-      bytes_ += bytes;
-    }
-    it->second->used = ++tick_;
-    return it->second.get();
-  }
+  // The entry, made if it is not there. Null when there is no room for it.
+  Entry* open(const Key& key, size_t rows, size_t floats, bool per_row);
 
   // The deepest entry of `dataset` below `depth` that is per token and has all of `rows`; null if none.
-  const Entry* shallower(int dataset, int depth, uint8_t precision, const std::vector<int32_t>& rows, int* found) const {
-    for (int d = depth - 1; d >= 1; --d) {
-      const auto it = entries_.find({dataset, d, precision});
-      if (it == entries_.end() || it->second->per_row) continue;
-      bool all = true;
-      for (int32_t r : rows) all = all && it->second->have[size_t(r)];
-      if (!all) continue;
-      *found = d;
-      return it->second.get();
-    }
-    return nullptr;
-  }
+  const Entry* shallower(int dataset, int depth, uint8_t precision, const std::vector<int32_t>& rows, int* found) const;
 
-  size_t bytes() const { return bytes_; }
+  size_t memory_bytes() const { return memory_; }
+  size_t file_bytes() const { return file_; }
 
  private:
-  bool evict() {
-    auto oldest = entries_.begin();
-    for (auto it = entries_.begin(); it != entries_.end(); ++it)
-      if (it->second->used < oldest->second->used) oldest = it;
-    if (oldest == entries_.end() || oldest->second->used >= pinned_) return false;
-    bytes_ -= oldest->second->values.size() * sizeof(float);
-    entries_.erase(oldest);
-    return true;
-  }
+  Entry* oldest(bool in_file);
+  bool place_in_memory(Entry& entry);
+  bool place_in_file(Entry& entry);
+  void forget(Entry* entry);
 
-  size_t budget_;
-  size_t bytes_ = 0;
+  CacheBudget budget_;
+  size_t memory_ = 0, file_ = 0;  // bytes in use
   uint64_t tick_ = 0, pinned_ = 0;
   std::map<Key, std::unique_ptr<Entry>> entries_;
 };

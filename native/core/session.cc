@@ -288,6 +288,7 @@ StepResults Session::run_steps(const StepChunk& chunk) {
     results.tokens += run.tokens;
     results.cancelled = results.cancelled || run.cancelled;
   }
+  results.cache_bytes = int64_t(model_.prefixes().memory_bytes() + model_.prefixes().file_bytes());
   results.flops = profile().flops() - flops_before;
   results.seconds = since(begin);
   return results;

@@ -32,7 +32,7 @@ struct StepResults {
   std::vector<int32_t> completed, diverged;  // per lane of the chunk
   std::vector<float> loss, gradient_norm;    // (lanes, S); NaN where not run
   double seconds = 0;
-  int64_t tokens = 0, flops = 0, cache_hits = 0, cache_misses = 0;
+  int64_t tokens = 0, flops = 0, cache_hits = 0, cache_misses = 0, cache_bytes = 0;
 };
 
 struct EvaluateResults {

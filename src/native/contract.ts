@@ -34,6 +34,10 @@ export interface ModelSpec {
   readonly isa: string;
   /** Bytes the prefix cache may hold in memory, over all datasets and depths. 0: no cache. */
   readonly cacheBytes: number;
+  /** Bytes of prefixes that may move to memory-mapped temporary files once memory is full. @default 0 */
+  readonly cacheFileBytes?: number;
+  /** Where those files go; needed with cacheFileBytes. */
+  readonly cacheDirectory?: string;
 }
 
 /** fp32 tensors by the names of `models/bert.ts`; all the names `describeModel` lists must be there. */
@@ -148,6 +152,8 @@ export interface StepResults {
   readonly flops: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
+  /** Bytes the model's prefix cache holds now, in memory and files. */
+  readonly cacheBytes: number;
 }
 
 export interface EvaluateRequest {

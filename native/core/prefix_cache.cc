@@ -1,0 +1,88 @@
+#include "prefix_cache.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace permafrost {
+
+PrefixCache::Entry* PrefixCache::open(const Key& key, size_t rows, size_t floats, bool per_row) {
+  auto it = entries_.find(key);
+  if (it == entries_.end()) {
+    auto entry = std::make_unique<Entry>();
+    entry->floats_ = floats;
+    entry->per_row = per_row;
+    if (!place_in_memory(*entry) && !place_in_file(*entry)) return nullptr;
+    entry->have.assign(rows, 0);
+    it = entries_.emplace(key, std::move(entry)).first;
+  }
+  it->second->used_ = ++tick_;
+  return it->second.get();
+}
+
+const PrefixCache::Entry* PrefixCache::shallower(int dataset, int depth, uint8_t precision, const std::vector<int32_t>& rows, int* found) const {
+  for (int d = depth - 1; d >= 1; --d) {
+    const auto it = entries_.find({dataset, d, precision});
+    if (it == entries_.end() || it->second->per_row) continue;
+    const Entry& entry = *it->second;
+    if (!std::all_of(rows.begin(), rows.end(), [&](int32_t r) { return entry.have[size_t(r)] != 0; })) continue;
+    *found = d;
+    return &entry;
+  }
+  return nullptr;
+}
+
+// The least recently used entry that is not pinned.
+PrefixCache::Entry* PrefixCache::oldest(bool in_file) {
+  Entry* found = nullptr;
+  for (const auto& [key, entry] : entries_)
+    if ((entry->file_ != nullptr) == in_file && entry->used_ < pinned_ && (!found || entry->used_ < found->used_)) found = entry.get();
+  return found;
+}
+
+bool PrefixCache::place_in_memory(Entry& entry) {
+  const size_t bytes = entry.floats_ * sizeof(float);
+  if (bytes > budget_.memory_bytes) return false;
+  while (memory_ + bytes > budget_.memory_bytes) {
+    Entry* victim = oldest(false);
+    if (!victim) return false;
+    const size_t freed = victim->floats_ * sizeof(float);
+    if (place_in_file(*victim)) {
+      victim->memory_ = Floats();
+      memory_ -= freed;
+    } else {
+      forget(victim);
+    }
+  }
+  entry.memory_ = Floats::zeroed(entry.floats_);
+  entry.data_ = entry.memory_.data();
+  memory_ += bytes;
+  return true;
+}
+
+// Copies what the entry holds, if anything.
+bool PrefixCache::place_in_file(Entry& entry) {
+  const size_t bytes = entry.floats_ * sizeof(float);
+  if (bytes > budget_.file_bytes) return false;
+  while (file_ + bytes > budget_.file_bytes) {
+    Entry* victim = oldest(true);
+    if (!victim) return false;
+    forget(victim);
+  }
+  entry.file_ = SpillFile::create(budget_.directory, entry.floats_);
+  if (!entry.file_) return false;
+  if (entry.data_) std::memcpy(entry.file_->data(), entry.data_, bytes);
+  entry.data_ = entry.file_->data();
+  file_ += bytes;
+  return true;
+}
+
+void PrefixCache::forget(Entry* entry) {
+  (entry->file_ ? file_ : memory_) -= entry->floats_ * sizeof(float);
+  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+    if (it->second.get() != entry) continue;
+    entries_.erase(it);
+    return;
+  }
+}
+
+}  // namespace permafrost

@@ -1,0 +1,28 @@
+// spill_file.h — floats in a memory-mapped temporary file: room for cached prefixes beyond the memory budget. The file is
+// unlinked at once, so nothing is left behind however the process ends, and its blocks are reserved before it is mapped,
+// so that a full disk is a refusal here and not a fault on first touch.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace permafrost {
+
+class SpillFile {
+ public:
+  // Null where it cannot be had: no room, no such directory, or a system without mmap.
+  static std::unique_ptr<SpillFile> create(const std::string& directory, size_t floats);
+  ~SpillFile();
+  SpillFile(const SpillFile&) = delete;
+  SpillFile& operator=(const SpillFile&) = delete;
+
+  float* data() const { return data_; }
+
+ private:
+  SpillFile(float* data, size_t bytes) : data_(data), bytes_(bytes) {}
+  float* data_;
+  size_t bytes_;
+};
+
+}  // namespace permafrost
