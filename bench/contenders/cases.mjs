@@ -1,10 +1,4 @@
-// cases.mjs — what is timed. Shapes are those of Hugging Face's configs.
-
-export const shapes = {
-  "minilm-l6": { hidden: 384, layers: 6, heads: 12, ffn: 1536, vocab: 30522 },
-  "bert-base": { hidden: 768, layers: 12, heads: 12, ffn: 3072, vocab: 30522 },
-  tiny: { hidden: 128, layers: 2, heads: 4, ffn: 512, vocab: 1000 },
-};
+// cases.mjs — what is timed; shapes are named in ../support.mjs.
 
 /** `frozen`: embeddings and the bottom k layers. `lengths`: fixed, or the demo's banking questions ("banking"). */
 export const cases = {
@@ -28,13 +22,4 @@ export function lengthsOf(spec, count, bankingLengths) {
   return Array.from({ length: count }, (_, i) =>
     spec.lengths === "banking" ? bankingLengths[i % bankingLengths.length] : spec.lengths,
   );
-}
-
-/** The same pseudo-random tokens for every contender: an LCG, ids in [5, vocab). */
-export function tokens(count, vocab, seed = 1) {
-  let state = seed >>> 0;
-  return Int32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return 5 + (state >>> 8) % (vocab - 5);
-  });
 }

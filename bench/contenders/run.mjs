@@ -2,10 +2,10 @@
 //   node bench/contenders/run.mjs --case minilm-banking [--case …] [--repeats 5] [--contenders permafrost,torch]
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import os from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { cases, lengthsOf, shapes } from "./cases.mjs";
+import { machine, median, shapes } from "../support.mjs";
+import { cases, lengthsOf } from "./cases.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const { values: args } = parseArgs({
@@ -36,11 +36,6 @@ function contenders(spec) {
   const wanted = args.contenders?.split(",") ?? spec.contenders ?? ["permafrost", "torch"];
   return Object.entries(all).filter(([name]) => wanted.some((w) => name === w || name.startsWith(`${w}-`)));
 }
-
-const median = (xs) => {
-  const s = [...xs].sort((a, b) => a - b);
-  return s.length % 2 ? s[(s.length - 1) / 2] : (s[s.length / 2 - 1] + s[s.length / 2]) / 2;
-};
 
 for (const name of args.case) {
   const base = cases[name];
@@ -80,8 +75,7 @@ for (const name of args.case) {
   const torch = Object.entries(result.summary).filter(([n]) => n.startsWith("torch")).map(([, s]) => s.median_ms);
   if (ours && torch.length) result.summary.ratio_to_best_torch = Math.min(...torch) / ours.median_ms;
   if (ours && result.summary.tfjs) result.summary.ratio_to_tfjs = result.summary.tfjs.median_ms / ours.median_ms;
-  const cpu = os.cpus();
-  result.machine = { cpu: `${cpu.length} × ${cpu[0].model}`, memory_gib: Math.round(os.totalmem() / 2 ** 30), node: process.version, platform: `${os.platform()} ${os.arch()}`, versions };
+  result.machine = { ...machine(), contenders: versions };
   result.reproduce = `node bench/contenders/run.mjs --case ${name} --repeats ${args.repeats}`;
   mkdirSync(here("../results"), { recursive: true });
   writeFileSync(here(`../results/contenders-${name}.json`), `${JSON.stringify(result, null, 1)}\n`);
