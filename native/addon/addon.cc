@@ -133,6 +133,14 @@ Napi::Value add_dataset(Info info) {
           [index](Napi::Env e) { return Napi::Number::New(e, *index); });
 }
 
+Napi::Value undefined(Napi::Env env) { return env.Undefined(); }
+
+Napi::Value remove_dataset(Info info) {
+  const auto box = model_of(info, 0);
+  const int index = args::integer(info, 1, "dataset");
+  return Environment::of(info.Env()).start(info.Env(), box, [box, index] { box->model->remove_dataset(index); }, undefined);
+}
+
 // ---- session ---------------------------------------------------------------------------------------------------------
 
 Napi::Value create_session(Info info) {
@@ -144,7 +152,7 @@ Napi::Value create_session(Info info) {
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const Napi::Value lane = list.Get(i);
     if (!lane.IsObject()) args::reject(env, "ERR_ARG", "lanes[" + std::to_string(i) + "]: expected an object");
-    lanes.push_back(args::lane_config(lane.As<Napi::Object>()));
+    lanes.push_back(args::lane_config(lane.As<Napi::Object>(), model->model->layout()));
   }
   const Napi::Object options = args::object(info, 2, "options");
   const std::string precision = args::string(options, "precision"), cache = args::string(options, "cache");
@@ -266,8 +274,6 @@ Napi::Value read_tensors(Info info) {
       });
 }
 
-Napi::Value undefined(Napi::Env env) { return env.Undefined(); }
-
 Napi::Value snapshot(Info info) {
   const auto box = session_of(info, 0);
   const int lane = args::integer(info, 1, "lane");
@@ -351,6 +357,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("createModel", create_model);
   add("describeModel", describe_model);
   add("addDataset", add_dataset);
+  add("removeDataset", remove_dataset);
   add("createSession", create_session);
   add("describePlan", describe_plan);
   add("runSteps", run_steps);

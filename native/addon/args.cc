@@ -147,7 +147,7 @@ CacheBudget cache_budget(const Napi::Object& s) {
   return budget;
 }
 
-LaneConfig lane_config(const Napi::Object& s) {
+LaneConfig lane_config(const Napi::Object& s, const Layout& layout) {
   LaneConfig l;
   const Napi::Value trainable = field(s, "trainable");
   if (!trainable.IsArray()) bad(s.Env(), "ERR_ARG", "trainable: expected an array of booleans, received ", describe(trainable));
@@ -165,6 +165,19 @@ LaneConfig lane_config(const Napi::Object& s) {
   l.max_grad_norm = number(s, "maxGradNorm", 0, std::numeric_limits<double>::max());
   l.label_smoothing = float(number(s, "labelSmoothing", 0, 1));
   l.dropout = boolean(s, "dropout");
+  const Napi::Value initial = field(s, "initial");
+  if (initial.IsUndefined()) return l;
+  if (!initial.IsObject()) bad(s.Env(), "ERR_ARG", "initial: expected an object of Float32Array, received ", describe(initial));
+  const Napi::Object tensors = initial.As<Napi::Object>();
+  const Napi::Array names = tensors.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = Napi::Value(names.Get(i)).ToString();
+    const int t = layout.find(name);
+    if (t < 0) bad(s.Env(), "ERR_RANGE", "initial: expected tensors of the model, received \"", name, "\"");
+    const size_t n = layout.tensors[size_t(t)].size();
+    const float* values = floats(tensors.Get(name), "initial." + name, n);
+    l.initial.emplace_back(t, std::vector<float>(values, values + n));
+  }
   return l;
 }
 

@@ -29,7 +29,7 @@ const float* floats(Napi::Value value, const std::string& name, size_t expected)
 
 ModelConfig model_config(const Napi::Object& spec);
 CacheBudget cache_budget(const Napi::Object& spec);
-LaneConfig lane_config(const Napi::Object& spec);
+LaneConfig lane_config(const Napi::Object& spec, const Layout& layout);
 StepChunk step_chunk(const Napi::Object& spec);
 
 }  // namespace permafrost::addon::args

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../kernels/kernels.h"
@@ -43,6 +44,8 @@ struct LaneConfig {
   double max_grad_norm = 0;  // 0: no clipping
   float label_smoothing = 0;
   bool dropout = true;
+  // Starting values of trainable tensors other than the model's: (tensor, values). A classifier drawn from another seed.
+  std::vector<std::pair<int, std::vector<float>>> initial;
 };
 
 }  // namespace permafrost

@@ -25,6 +25,11 @@ Lane::Lane(const Model& model, LaneConfig config) : model_(model), config_(std::
   v_ = Floats::zeroed(size_);
   g_ = Floats::zeroed(size_);
   for (const Group& g : groups_) std::memcpy(p_.data() + g.own, model.weights().data() + g.base, g.floats * sizeof(float));
+  for (const auto& [tensor, values] : config_.initial) {
+    if (!trainable(tensor)) fail("ERR_RANGE", "initial: expected trainable tensors, received ", layout.tensors[size_t(tensor)].name, " of a frozen group");
+    std::memcpy(p_.data() + own_offset(tensor), values.data(), values.size() * sizeof(float));
+  }
+  config_.initial.clear();
   if (config_.trainable[0]) {
     const auto& e = layout.embeddings;
     for (int t : {e.word, e.position, e.type}) {

@@ -36,8 +36,14 @@ int Model::add_dataset(Dataset data) {
 }
 
 const Dataset& Model::dataset(int index) const {
-  if (index < 0 || size_t(index) >= datasets_.size()) fail("ERR_RANGE", "dataset: expected an index below ", datasets_.size(), ", received ", index);
+  if (index < 0 || size_t(index) >= datasets_.size() || !datasets_[size_t(index)]) fail("ERR_RANGE", "dataset: expected one of the ", datasets_.size(), " added and not removed, received ", index);
   return *datasets_[size_t(index)];
+}
+
+void Model::remove_dataset(int index) {
+  dataset(index);
+  prefixes_.forget_dataset(index);
+  datasets_[size_t(index)].reset();
 }
 
 }  // namespace permafrost

@@ -30,7 +30,8 @@ class Model {
   const Floats& weights() const { return weights_; }
 
   int add_dataset(Dataset data);  // checked; returns its index
-  const Dataset& dataset(int index) const;  // throws ERR_RANGE
+  const Dataset& dataset(int index) const;  // throws ERR_RANGE, also when removed
+  void remove_dataset(int index);           // and its cached prefixes; indices of others stay
   PrefixCache& prefixes() { return prefixes_; }
 
  private:

@@ -76,6 +76,14 @@ bool PrefixCache::place_in_file(Entry& entry) {
   return true;
 }
 
+void PrefixCache::forget_dataset(int dataset) {
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    Entry* entry = std::get<0>(it->first) == dataset ? it->second.get() : nullptr;
+    ++it;
+    if (entry) forget(entry);
+  }
+}
+
 void PrefixCache::forget(Entry* entry) {
   (entry->file_ ? file_ : memory_) -= entry->floats_ * sizeof(float);
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {

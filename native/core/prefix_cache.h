@@ -57,6 +57,8 @@ class PrefixCache {
   // The deepest entry of `dataset` below `depth` that is per token and has all of `rows`; null if none.
   const Entry* shallower(int dataset, int depth, uint8_t precision, const std::vector<int32_t>& rows, int* found) const;
 
+  void forget_dataset(int dataset);
+
   size_t memory_bytes() const { return memory_; }
   size_t file_bytes() const { return file_; }
 

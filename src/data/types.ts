@@ -11,8 +11,12 @@ export interface Dataset {
   /** Path as the user gave it; error messages name it. */
   readonly path: string;
   readonly examples: readonly Example[];
+  /** Line of the file on which each row begins, counted from 1; shape (rows). Errors name it. */
+  readonly lines: Int32Array;
   /** sha256 of the file's bytes, hex. */
   readonly hash: string;
+  /** What the user should know: columns that are not used, rows with an empty text. */
+  readonly notices: readonly string[];
 }
 
 /** Class names in index order: `names[i]` is the label of logit i. Same role as Hugging Face `id2label`. */

@@ -83,6 +83,8 @@ export interface LaneSpec {
   readonly labelSmoothing: number;
   /** false: no dropout anywhere (parity tests). */
   readonly dropout: boolean;
+  /** Starting values of trainable tensors, where they are not the model's (a classifier drawn from another seed). */
+  readonly initial?: TensorMap;
 }
 
 export interface SessionOptions {
@@ -208,6 +210,9 @@ export interface NativeAddon {
   describeModel(model: ModelHandle): ModelDescription;
   /** Resolves to the dataset's index in this model. */
   addDataset(model: ModelHandle, data: DatasetSpec): Promise<number>;
+
+  /** Frees a dataset and its cached prefixes. Indices of the others stay. */
+  removeDataset(model: ModelHandle, dataset: number): Promise<void>;
 
   createSession(model: ModelHandle, lanes: readonly LaneSpec[], options: SessionOptions): Promise<SessionHandle>;
   describePlan(session: SessionHandle, request: PlanRequest): PlanDescription;

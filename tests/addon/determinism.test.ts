@@ -62,7 +62,7 @@ const wide: Problem = {
   spec: wideSpec,
   weights: randomWeights(wideSpec),
   data: randomDataset(wideSpec, 40, 70),
-  steps: Array.from({ length: 3 }, (_, s) => Array.from({ length: 16 }, (_, i) => (11 * s + 7 * i) % 40)),
+  steps: Array.from({ length: 2 }, (_, s) => Array.from({ length: 12 }, (_, i) => (11 * s + 7 * i) % 40)),
 };
 
 const problems = [

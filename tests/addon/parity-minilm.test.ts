@@ -1,5 +1,5 @@
 /**
- * Parity with Hugging Face on real weights (packages/demo/model) and real questions, for every kernel table of this machine:
+ * Parity with Hugging Face on real weights (packages/demo/model) and real questions, for every fast kernel table of this machine:
  * logits, losses, gradients at fixed positions and their norms, and ten AdamW steps with a rate per layer and layers 1 and 4
  * frozen. Same rule as parity.test.ts.
  */
@@ -7,7 +7,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { cacheOff, chunk, datasetSpec, kernelTables, laneSpec, modelSpec, native } from "../golden/native.js";
 import { readMinilm, readSafetensors, repository, values, weightsOf } from "../golden/read.js";
-import { Comparison, isKeyBias, mismatch, scalarMismatch } from "../golden/rule.js";
+import { Comparison, isKeyBias, mismatch, normMismatch, scalarMismatch } from "../golden/rule.js";
 
 const { meta, tensors } = readMinilm();
 const folder = path.join(repository, "packages", "demo", "model");
@@ -24,11 +24,16 @@ function weights(): Record<string, Float32Array> {
 const at = (tensor: Float32Array, name: string) =>
   Float32Array.from(values(tensors, `positions/${name}`), (i) => tensor[i]!);
 
-const norm = (tensor: Float32Array) => Math.sqrt(tensor.reduce((s, x) => s + x * x, 0));
+// Not "ref": its plain loops take a minute here, and sum 1536 products one after the other, which at real sizes is worse than
+// plain float32 in blocks. It is the specification, and is held to the rule on the tiny model.
+const tables = kernelTables.filter((isa) => isa !== "ref");
 
-describe.each(kernelTables)("%s", (isa) => {
-  // The plain loops of "ref" take a minute over this model.
-  test.skipIf(isa === "ref")("logits, loss and gradients", { timeout: 120_000 }, async () => {
+test("the packaged model holds every tensor the fixture names", () => {
+  expect(Object.keys(weights()).sort()).toEqual(Object.keys(meta.gradients).sort());
+});
+
+describe.each(tables)("%s", (isa) => {
+  test("logits, loss and gradients", { timeout: 120_000 }, async () => {
     const model = await native.createModel(modelSpec(meta.config, { isa, threads: 2 }), weights());
     const dataset = await native.addDataset(model, datasetSpec(meta.data));
     const everything = native.describeModel(model).groups.map(() => true);
@@ -52,15 +57,13 @@ describe.each(kernelTables)("%s", (isa) => {
     for (const [name, expected] of Object.entries(meta.gradients)) {
       const ours = gradients[name]!;
       comparison.add(mismatch(name, at(ours, name), values(tensors, `gradient/${name}`), expected));
-      if (!isKeyBias(name)) {
-        comparison.add(scalarMismatch(`norm of ${name}`, norm(ours), expected.norm, expected.norm_error));
-      }
+      comparison.add(normMismatch(name, ours, expected));
     }
     expect(comparison.report()).toBe("");
     await native.dispose(model);
   });
 
-  test.skipIf(isa === "ref")("ten AdamW steps, layers 1 and 4 frozen", { timeout: 120_000 }, async () => {
+  test("ten AdamW steps, layers 1 and 4 frozen", { timeout: 120_000 }, async () => {
     const t = meta.training;
     const model = await native.createModel(modelSpec(meta.config, { isa, threads: 2 }), weights());
     const dataset = await native.addDataset(model, datasetSpec(meta.data));
@@ -81,9 +84,7 @@ describe.each(kernelTables)("%s", (isa) => {
       comparison.add(
         mismatch(`${name} after ten steps`, at(read[i]!, name), values(tensors, `weight/${name}`), expected),
       );
-      comparison.add(
-        scalarMismatch(`norm of ${name} after ten steps`, norm(read[i]!), expected.norm, expected.norm_error),
-      );
+      comparison.add(normMismatch(`${name} after ten steps`, read[i]!, expected));
     });
     expect(comparison.report()).toBe("");
     await native.dispose(model);

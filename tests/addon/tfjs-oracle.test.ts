@@ -7,9 +7,11 @@
  * tfjs-core registers gradients only when dist/register_all_gradients is imported. That file is an ES module without
  * extensions that plain Node cannot load; vitest transforms it (ES module syntax in a CommonJS package is never left to Node).
  */
+import * as tf from "@tensorflow/tfjs-core"; // first: the gradients bring a second copy of some classes, ours must be the engine's
+
 import "@tensorflow/tfjs-core/dist/register_all_gradients";
 import "@tensorflow/tfjs-backend-cpu";
-import * as tf from "@tensorflow/tfjs-core";
+
 import { beforeAll, describe, expect, test } from "vitest";
 import type { ModelSpec, TensorMap } from "../../src/native/contract.js";
 import { fromTensor, toTensor } from "../../src/tfjs.js";
@@ -231,7 +233,10 @@ describe("permafrost/tfjs", () => {
   test("what does not fit is refused in words", async () => {
     const code = "ERR_SHAPE";
     const values = new Float32Array(7);
-    expect(() => toTensor({ logits: values, labels: 2 })).toThrowErrorMatchingInlineSnapshot();
+    expect(() => toTensor({ logits: values, labels: 2 })).toThrowErrorMatchingInlineSnapshot(`
+      [ConfigError: tensors and arrays do not fit together
+        logits   expected a multiple of 2 values, received 7]
+    `);
     expect(() => toTensor({ logits: values, labels: 0 })).toThrow(expect.objectContaining({ code }));
     expect(() => toTensor({ hiddenStates: values, offsets: Int32Array.of(0, 2) })).toThrow(
       expect.objectContaining({ code }),

@@ -106,13 +106,15 @@ test("ESM and CommonJS load one addon, from prebuilds/, in one process and in wo
        const worker = new Worker(code, { eval: true });
        worker.once("message", resolve).once("error", reject);
      });
+     // What Node and the bundler add to a module is not a public name.
+     const names = (m) => Object.keys(m).filter((k) => !["default", "module.exports"].includes(k) && !k.startsWith("__")).sort().join();
      import("permafrost").then(async (esm) => {
        const post = "require('node:worker_threads').parentPort.postMessage(m.version().addon)";
        console.log(JSON.stringify([
          cjs.version().addon, esm.version().addon,
          await inWorker("const m = require('permafrost'); " + post),
          await inWorker("import('permafrost').then((m) => " + post + ")"),
-         Object.keys(cjs).sort().join() === Object.keys(esm).filter((k) => k !== "default" && k !== "module.exports").sort().join(),
+         names(cjs) === names(esm),
          Object.keys(require.cache).filter((f) => f.endsWith("permafrost.node")).length,
        ]));
      });`,
@@ -125,10 +127,10 @@ test("ESM and CommonJS load one addon, from prebuilds/, in one process and in wo
 
 test("types resolve for ESM and CommonJS importers", () => {
   const use = `import { PermafrostError } from "permafrost";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { toTensor } from "permafrost/tfjs";
 export const code: string = new PermafrostError("ERR_X", "x").code;
-export const convert: (...args: never[]) => Tensor | Promise<Tensor> = toTensor;
+export const tensor: Tensor2D = toTensor({ logits: new Float32Array(2), labels: 2 });
 // @ts-expect-error: typed, so not any
 export const wrong: number = new PermafrostError("ERR_X", "x").code;
 `;

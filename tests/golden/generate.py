@@ -312,19 +312,22 @@ def sample(name, shape, batch):
 
 
 def norm(x):
-    return np.sqrt(np.sum(np.asarray(x) ** 2))
+    return float(np.sqrt(np.sum(x**2)))
 
 
 def sampled(reference, others, positions, tensors, prefix):
-    """Stores the samples; → per tensor the norm, errors at the samples (sizes are of the whole tensor), error of the norm."""
+    """Stores the samples; → per tensor errors at the samples (sizes are of the whole tensor), its norm and number of values,
+    and the root mean square error over all of it: norms may differ by as much as the norm of the error, no more."""
     out = {}
     for name, value in reference.items():
         at = positions[name]
         tensors[f"{prefix}/{name}"] = value.reshape(-1)[at]
-        whole = error(value, [value])
+        whole = error(value, [o[name] for o in others])
         errors = error(value.reshape(-1)[at], [o[name].reshape(-1)[at] for o in others])
-        norms = error(norm(value), [norm(o[name]) for o in others])
-        out[name] = {**errors, "largest": whole["largest"], "typical": whole["typical"], "norm": float(norm(value)), "norm_error": norms["max"]}
+        out[name] = {
+            "max": errors["max"], "rms": errors["rms"], "largest": whole["largest"], "typical": whole["typical"],
+            "norm": norm(value), "count": value.size, "whole_rms": whole["rms"],
+        }  # fmt: skip
     for name in filter(is_key_bias, out):
         weight = out.get(name.removesuffix("bias") + "weight")
         out[name].update(largest=weight["largest"], typical=weight["typical"])

@@ -138,8 +138,11 @@ export interface TinyMeta {
 }
 
 export interface SampledTolerance extends Tolerance {
+  /** Of the whole tensor, not only the samples. */
   readonly norm: number;
-  readonly norm_error: number;
+  readonly count: number;
+  /** Plain float32's root mean square error over the whole tensor. */
+  readonly whole_rms: number;
 }
 
 export interface MinilmMeta {

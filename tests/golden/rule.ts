@@ -9,7 +9,7 @@
  * the same layer's key weight gradient (written so into the fixture), and updated key biases are not compared at all: Adam
  * turns their rounding noise into full-size steps.
  */
-import type { Tolerance } from "./read.js";
+import type { SampledTolerance, Tolerance } from "./read.js";
 
 export const FLOOR = 2 * 2 ** -23;
 
@@ -61,6 +61,22 @@ export function scalarMismatch(name: string, ours: number, reference: number, er
   const difference = Math.abs(ours - reference);
   if (difference <= bound) return null;
   return `${name}: ${ours} for ${reference}, error ${difference.toExponential(3)} (bound ${bound.toExponential(3)})`;
+}
+
+/** Norm of a whole tensor: it may differ by no more than the norm of an error of the size the rule allows. */
+export function normMismatch(
+  name: string,
+  ours: ArrayLike<number>,
+  tolerance: SampledTolerance,
+): string | null {
+  if (ours.length !== tolerance.count)
+    return `${name}: expected ${tolerance.count} values, received ${ours.length}`;
+  let sum = 0;
+  for (let i = 0; i < ours.length; i++) sum += ours[i]! ** 2;
+  const difference = Math.abs(Math.sqrt(sum) - tolerance.norm);
+  const bound = Math.sqrt(tolerance.count) * (2 * tolerance.whole_rms + FLOOR * tolerance.typical);
+  if (difference <= bound) return null;
+  return `norm of ${name}: ${Math.sqrt(sum)} for ${tolerance.norm}, error ${difference.toExponential(3)} (bound ${bound.toExponential(3)})`;
 }
 
 export const isKeyBias = (name: string) => name.endsWith("attention.self.key.bias");

@@ -1,0 +1,116 @@
+// gemm.inl — C = A·B over a thread pool: which task computes what, from which panels. Once for each instruction set.
+//
+// A task is a range of rows times a group of panels. It goes through the reduction in blocks of kKC units; in each it packs
+// its group into its own scratch (L2) and runs all its tiles. So a weight is read from memory once for every range of rows
+// and never written back packed: at the product's 200 tokens a step a packed copy in memory would cost as much traffic as
+// the multiplication itself. Frozen weights come packed (Weight::packed_*) and skip that part.
+// Not here: what A and B mean (linear.inl), the multiplication (tile.inl). Time: bench/kernels/gemm.
+
+// Reduction block, in units. A tile of A (14 x 384 floats, 21 KB) then stays in L1 while the group's panels stream
+// from L2. Part of the numerics: C is rounded between blocks.
+constexpr int kKC = 384;
+constexpr int kGroupMost = 8;    // panels a task packs at once: 8 x 48 KB, well inside 1 MB of L2
+constexpr int kRowsMost = 448;   // rows of a task: 32 tiles; packing then costs about 1.5 %
+
+enum class Epilogue { none, bias, gelu, gelu_derivative };
+
+struct Gemm {
+  float* c;  // (rows, cols)
+  int rows, cols;
+  int depth;       // of the reduction, in floats
+  bool accumulate = false;
+  // A: units, by rows (lda = units of a row) or in column tiles ([tile][units][kMR]).
+  const float* a = nullptr;
+  ptrdiff_t lda = 0;
+  ptrdiff_t a_tile = 0;  // floats between column tiles
+  // B: packed panels, or the matrix to pack from.
+  const float* packed = nullptr;
+  const float* b = nullptr;
+  ptrdiff_t ldb = 0;
+  bool b_transposed = false;
+  // What happens to a finished element.
+  Epilogue epilogue = Epilogue::none;
+  const float* bias = nullptr;
+  float* u = nullptr;              // gelu: where the value before it goes, or null
+  const float* u_in = nullptr;     // gelu_derivative: where it comes from
+};
+
+static void finish(const Gemm& g, int row, int rows, int col, int cols) {
+  for (int r = row; r < row + rows; ++r)
+    for (int j = col; j < col + cols; j += kLanes) {
+      const int n = clamp_lanes(col + cols - j);
+      const ptrdiff_t at = ptrdiff_t(r) * g.cols + j;
+      V x = load_n(g.c + at, n);
+      if (g.bias) x = add(x, load_n(g.bias + j, n));
+      if (g.epilogue == Epilogue::gelu) {
+        if (g.u) store_n(g.u + at, x, n);
+        x = gelu(x);
+      }
+      if (g.epilogue == Epilogue::gelu_derivative) x = mul(x, gelu_derivative(load_n(g.u_in + at, n)));
+      store_n(g.c + at, x, n);
+    }
+}
+
+template <Factor kFactor>
+static void pack_panel(float* panel, const Gemm& g, int col, int unit, int units) {
+  const int cols = imin(kNR, g.cols - col);
+  if (g.b_transposed) pack_transposed<kFactor>(panel, g.b + col * g.ldb, g.ldb, cols, g.depth, unit, units);
+  else pack_direct<kFactor>(panel, g.b + col, g.ldb, cols, g.depth, unit, units);
+}
+
+// How the output is cut. Never seen by the values: any cut gives the same bits.
+struct Cut {
+  int rows, row_tasks;      // rows of a task (a multiple of kMR)
+  int panels, group_tasks;  // panels of a task
+};
+
+static Cut cut(const Gemm& g, int threads) {
+  const int panels = (g.cols + kNR - 1) / kNR, tiles = (g.rows + kMR - 1) / kMR;
+  // Enough tasks that the last one to finish costs little, as large as that allows: packing is paid by range of rows.
+  const int wanted = threads == 1 ? 1 : 6 * threads;
+  int row_tasks = (g.rows + kRowsMost - 1) / kRowsMost;
+  if (threads > 1 && panels < 2 * threads) row_tasks = imax(row_tasks, imin(tiles / 2, (2 * threads + panels - 1) / panels));
+  row_tasks = imax(row_tasks, 1);
+  const int tiles_each = (tiles + row_tasks - 1) / row_tasks;
+  row_tasks = (tiles + tiles_each - 1) / tiles_each;
+  int group = imin(kGroupMost, imax(1, panels * row_tasks / wanted));
+  const int group_tasks = (panels + group - 1) / group;
+  group = (panels + group_tasks - 1) / group_tasks;
+  return {tiles_each * kMR, row_tasks, group, (panels + group - 1) / group};
+}
+
+template <Factor kFactor, Layout kLayout>
+static void run_gemm(const Gemm& g, ThreadPool& pool) {
+  constexpr Mac kMac = kFactor == Factor::pairs ? Mac::pairs : Mac::f32;
+  static const Tiles<kMac, kLayout, 2> tiles;
+  const int units = units_of<kFactor>(g.depth);
+  const int all_panels = (g.cols + kNR - 1) / kNR;
+  const Cut how = cut(g, pool.threads());
+
+  pool.run(how.row_tasks * how.group_tasks, [&](int task, int thread) {
+    const int row_begin = task % how.row_tasks * how.rows, row_end = imin(g.rows, row_begin + how.rows);
+    const int panel_begin = task / how.row_tasks * how.panels, panel_end = imin(all_panels, panel_begin + how.panels);
+    float* scratch = nullptr;
+    if (!g.packed) scratch = static_cast<float*>(pool.scratch(thread, sizeof(float) * kNR * kKC * size_t(how.panels)));
+    for (int unit = 0; unit < units || unit == 0; unit += kKC) {
+      const int block = imin(kKC, units - unit);
+      const bool add_to = g.accumulate || unit > 0, last = unit + kKC >= units;
+      for (int p = panel_begin; scratch && p < panel_end; ++p)
+        pack_panel<kFactor>(scratch + ptrdiff_t(p - panel_begin) * kNR * kKC, g, p * kNR, unit, block);
+      for (int row = row_begin, rows; row < row_end; row += rows) {
+        const int left = row_end - row;
+        // A short last tile would wait for its own additions: share its rows with the one before.
+        rows = left <= kMR ? left : left < 2 * kMR && kLayout == Layout::rows ? (left + 1) / 2 : kMR;
+        const float* a = kLayout == Layout::rows ? g.a + row * g.lda + unit : g.a + row / kMR * g.a_tile + ptrdiff_t(unit) * kMR;
+        for (int p = panel_begin; p < panel_end; ++p) {
+          const float* b = scratch ? scratch + ptrdiff_t(p - panel_begin) * kNR * kKC
+                                   : g.packed + (ptrdiff_t(p) * units + unit) * kNR;
+          const int col = p * kNR, cols = imin(kNR, g.cols - col);
+          tiles.fn[rows](g.c + ptrdiff_t(row) * g.cols + col, g.cols, cols, a, kLayout == Layout::rows ? g.lda : kMR, b, kNR,
+                         block, add_to);
+          if (last && g.epilogue != Epilogue::none) finish(g, row, rows, col, cols);
+        }
+      }
+    }
+  });
+}

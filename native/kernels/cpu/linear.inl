@@ -1,0 +1,152 @@
+// linear.inl — linear layers and their gradients as matrix products. Specification: ../ref/linear.h.
+//
+//   forward          C = y (M,N)   A = x rows            B = wᵀ: packed by transposing 16 rows of w at a time
+//   backward input   C = dx (M,K)  A = dy rows           B = w as it lies
+//   backward weight  C = dw (N,K)  A = dyᵀ, column tiles B = x as it lies; dbias is summed while dy is packed
+//
+// bf16: A is rounded and paired once into shared scratch, B while packing. Check: ctest -R linear. Time:
+// bench/kernels/gemm.
+
+// A as units by rows: x itself, or its bf16 form in the pool's shared scratch.
+template <Factor kFactor>
+static const float* a_rows(const float* x, int M, int depth, ThreadPool& pool) {
+  if (kFactor == Factor::f32) return x;
+  const int units = units_of<kFactor>(depth);
+  float* a = static_cast<float*>(pool.shared_scratch(sizeof(float) * size_t(M) * size_t(units)));
+  const int each = imax(8, (M + 4 * pool.threads() - 1) / (4 * pool.threads()));
+  pool.run((M + each - 1) / each, [&](int task, int) { pack_rows<kFactor>(a, x, depth, task * each, imin(M, (task + 1) * each)); });
+  return a;
+}
+
+template <Factor kFactor>
+static void forward(Gemm g, const float* x, const Weight& w, int K, ThreadPool& pool) {
+  g.depth = K;
+  g.a = a_rows<kFactor>(x, g.rows, K, pool);
+  g.lda = units_of<kFactor>(K);
+  g.packed = static_cast<const float*>(w.packed_forward);
+  g.b = w.data;
+  g.ldb = K;
+  g.b_transposed = true;
+  run_gemm<kFactor, Layout::rows>(g, pool);
+}
+
+template <Factor kFactor>
+static void backward_input(Gemm g, const float* dy, const Weight& w, int N, ThreadPool& pool) {
+  g.depth = N;
+  g.a = a_rows<kFactor>(dy, g.rows, N, pool);
+  g.lda = units_of<kFactor>(N);
+  g.packed = static_cast<const float*>(w.packed_backward);
+  g.b = w.data;
+  g.ldb = g.cols;
+  run_gemm<kFactor, Layout::rows>(g, pool);
+}
+
+// Rows of the batch whose column tiles are in scratch at once: bounds it at kTokens·N floats however large M is.
+constexpr int kTokens = 2 * kKC;
+
+template <Factor kFactor>
+static void backward_weight(float* dw, float* dbias, const float* dy, const float* x, int M, int N, int K_, ThreadPool& pool) {
+  constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
+  const int tiles = (N + kMR - 1) / kMR;
+  const int at_once = imin(M, kTokens * kWide);
+  const ptrdiff_t a_tile = ptrdiff_t(units_of<kFactor>(at_once)) * kMR + kLanes;  // room for pack_columns' last store
+  float* a = static_cast<float*>(pool.shared_scratch(sizeof(float) * size_t(tiles) * size_t(a_tile)));
+  for (int begin = 0; begin < M || begin == 0; begin += kTokens * kWide) {
+    const int depth = imin(kTokens * kWide, M - begin), units = units_of<kFactor>(depth);
+    const float* from = dy + ptrdiff_t(begin) * N;
+    const int each = imax(1, (tiles + 4 * pool.threads() - 1) / (4 * pool.threads()));
+    pool.run((tiles + each - 1) / each, [&](int task, int) {
+      for (int t = task * each; t < imin(tiles, (task + 1) * each); ++t) {
+        const int col = t * kMR, cols = imin(kMR, N - col);
+        pack_columns<kFactor>(a + t * a_tile, from + col, N, cols, depth, 0, units);
+      }
+    });
+    Gemm g{dw, N, K_, depth};
+    g.accumulate = begin > 0;
+    g.a = a;
+    g.a_tile = a_tile;
+    g.b = x + ptrdiff_t(begin) * K_;
+    g.ldb = K_;
+    run_gemm<kFactor, Layout::columns>(g, pool);
+  }
+  if (!dbias) return;
+  constexpr int kWidth = 4 * kLanes;
+  pool.run((N + kWidth - 1) / kWidth,
+           [&](int t, int) { sum_columns(dbias + t * kWidth, dy + t * kWidth, N, imin(kWidth, N - t * kWidth), M); });
+}
+
+// ---- the signatures of kernels.h ----------------------------------------------------------------------------------
+
+static size_t packed_bytes(int N, int K_, Precision precision, Direction direction) {
+  const int cols = direction == Direction::forward ? N : K_, depth = direction == Direction::forward ? K_ : N;
+  const int units = precision == Precision::bf16 ? units_of<kBf16Factor>(depth) : depth;
+  return sizeof(float) * size_t((cols + kNR - 1) / kNR) * size_t(kNR) * size_t(units);
+}
+
+template <Factor kFactor>
+static void pack_all(void* packed, const float* w, int N, int K_, Direction direction, ThreadPool& pool) {
+  Gemm g{nullptr, 0, direction == Direction::forward ? N : K_, direction == Direction::forward ? K_ : N};
+  g.b = w;
+  g.ldb = K_;
+  g.b_transposed = direction == Direction::forward;
+  const int units = units_of<kFactor>(g.depth);
+  pool.run((g.cols + kNR - 1) / kNR, [&](int p, int) {
+    pack_panel<kFactor>(static_cast<float*>(packed) + ptrdiff_t(p) * kNR * units, g, p * kNR, 0, units);
+  });
+}
+
+static void pack_weight(void* packed, const float* w, int N, int K_, Precision precision, Direction direction, ThreadPool& pool) {
+  if (precision == Precision::bf16) pack_all<kBf16Factor>(packed, w, N, K_, direction, pool);
+  else pack_all<Factor::f32>(packed, w, N, K_, direction, pool);
+}
+
+static void linear_forward(float* y, const float* x, const Weight& w, const float* bias, int M, int N, int K_, Precision precision,
+                           ThreadPool& pool) {
+  Gemm g{y, M, N, K_};
+  g.epilogue = bias ? Epilogue::bias : Epilogue::none;
+  g.bias = bias;
+  if (precision == Precision::bf16) forward<kBf16Factor>(g, x, w, K_, pool);
+  else forward<Factor::f32>(g, x, w, K_, pool);
+}
+
+static void linear_gelu_forward(float* y, float* u, const float* x, const Weight& w, const float* bias, int M, int N, int K_,
+                                Precision precision, ThreadPool& pool) {
+  Gemm g{y, M, N, K_};
+  g.epilogue = Epilogue::gelu;
+  g.bias = bias;
+  g.u = u;
+  if (precision == Precision::bf16) forward<kBf16Factor>(g, x, w, K_, pool);
+  else forward<Factor::f32>(g, x, w, K_, pool);
+}
+
+static void linear_backward_input(float* dx, const float* dy, const Weight& w, int M, int N, int K_, bool accumulate,
+                                  Precision precision, ThreadPool& pool) {
+  Gemm g{dx, M, K_, N, accumulate};
+  if (precision == Precision::bf16) backward_input<kBf16Factor>(g, dy, w, N, pool);
+  else backward_input<Factor::f32>(g, dy, w, N, pool);
+}
+
+static void linear_gelu_backward_input(float* dx, const float* dy, const Weight& w, const float* u, int M, int N, int K_,
+                                       Precision precision, ThreadPool& pool) {
+  Gemm g{dx, M, K_, N};
+  g.epilogue = Epilogue::gelu_derivative;
+  g.u_in = u;
+  if (precision == Precision::bf16) backward_input<kBf16Factor>(g, dy, w, N, pool);
+  else backward_input<Factor::f32>(g, dy, w, N, pool);
+}
+
+static void linear_backward_weight(float* dw, float* dbias, const float* dy, const float* x, int M, int N, int K_,
+                                   Precision precision, ThreadPool& pool) {
+  if (precision == Precision::bf16) backward_weight<kBf16Factor>(dw, dbias, dy, x, M, N, K_, pool);
+  else backward_weight<Factor::f32>(dw, dbias, dy, x, M, N, K_, pool);
+}
+
+static void use_linear(KernelTable& t) {
+  t.packed_bytes = packed_bytes;
+  t.pack_weight = pack_weight;
+  t.linear_forward = linear_forward;
+  t.linear_gelu_forward = linear_gelu_forward;
+  t.linear_backward_input = linear_backward_input;
+  t.linear_gelu_backward_input = linear_gelu_backward_input;
+  t.linear_backward_weight = linear_backward_weight;
+}

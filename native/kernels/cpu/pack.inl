@@ -1,0 +1,128 @@
+// pack.inl — the forms the tile reads: panels of B, and A as bf16 pairs or as column tiles. Once for each instruction set.
+//
+// A panel is [unit][kNR] floats: kNR columns of B along the reduction, missing columns and a missing last half pair zero.
+// Factor says what a unit is made of:
+//   f32      one float
+//   rounded  one float rounded to bf16: Precision::bf16 on machines without the dot product
+//   pairs    two bf16
+// Not here: any copy of a whole weight that is used once. Panels are made where they are used, and stay in L2.
+
+enum class Factor { f32, rounded, pairs };
+constexpr Factor kBf16Factor = PERMAFROST_BF16_PAIRS ? Factor::pairs : Factor::rounded;
+
+template <Factor kFactor>
+PF_INLINE int units_of(int depth) {
+  return kFactor == Factor::pairs ? (depth + 1) / 2 : depth;
+}
+PF_INLINE int imin(int a, int b) { return a < b ? a : b; }
+PF_INLINE int imax(int a, int b) { return a > b ? a : b; }
+PF_INLINE int clamp_lanes(int n) { return n < 0 ? 0 : n < kLanes ? n : kLanes; }
+
+// kLanes units along a row: p has `depth` values left.
+template <Factor kFactor>
+PF_INLINE V units_along(const float* p, int depth) {
+  if constexpr (kFactor == Factor::f32) return depth >= kLanes ? load(p) : load_n(p, clamp_lanes(depth));
+  if constexpr (kFactor == Factor::rounded) return round_bf16(depth >= kLanes ? load(p) : load_n(p, clamp_lanes(depth)));
+#if PERMAFROST_BF16_PAIRS
+  if constexpr (kFactor == Factor::pairs) {
+    if (depth >= 2 * kLanes) return pair_along(load(p), load(p + kLanes));
+    return pair_along(load_n(p, clamp_lanes(depth)), load_n(p + kLanes, clamp_lanes(depth - kLanes)));
+  }
+#endif
+  return zero();
+}
+
+// The unit of reduction rows 2u, 2u+1 (pairs) or u, for n <= kLanes columns; `depth` rows exist below p.
+template <Factor kFactor>
+PF_INLINE V units_across(const float* p, ptrdiff_t ld, int depth, int n) {
+  (void)ld;
+  (void)depth;
+  const V even = n >= kLanes ? load(p) : load_n(p, n);
+  if constexpr (kFactor == Factor::rounded) return round_bf16(even);
+#if PERMAFROST_BF16_PAIRS
+  if constexpr (kFactor == Factor::pairs) return pair_rows(even, depth < 2 ? zero() : n >= kLanes ? load(p + ld) : load_n(p + ld, n));
+#endif
+  return even;
+}
+
+// B given by its transpose: column j, reduction index d at data[j·ld + d]. Units [unit, unit + units) of the columns
+// [0, cols) below data.
+template <Factor kFactor>
+static void pack_transposed(float* panel, const float* data, ptrdiff_t ld, int cols, int depth, int unit, int units) {
+  constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
+  for (int v = 0; v < 2; ++v) {
+    const int rows = clamp_lanes(cols - v * kLanes);
+    const float* from = data + v * kLanes * ld + ptrdiff_t(unit) * kWide;
+    for (int u = 0; u < units; u += kLanes) {
+      const int left = depth - (unit + u) * kWide;
+      V r[kLanes];
+      if (rows == kLanes && left >= kLanes * kWide) {
+        PF_UNROLL
+        for (int i = 0; i < kLanes; ++i) r[i] = units_along<kFactor>(from + i * ld + u * kWide, kLanes * kWide);
+      } else {
+        for (int i = 0; i < kLanes; ++i) r[i] = i < rows ? units_along<kFactor>(from + i * ld + u * kWide, left) : zero();
+      }
+      transpose(r);
+      float* to = panel + ptrdiff_t(u) * kNR + v * kLanes;
+      if (u + kLanes <= units) {
+        PF_UNROLL
+        for (int i = 0; i < kLanes; ++i) store(to + i * kNR, r[i]);
+      } else {
+        for (int i = 0; i < units - u; ++i) store(to + i * kNR, r[i]);
+      }
+    }
+  }
+}
+
+// B as it lies: reduction index d, column j at data[d·ld + j].
+template <Factor kFactor>
+static void pack_direct(float* panel, const float* data, ptrdiff_t ld, int cols, int depth, int unit, int units) {
+  constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
+  for (int u = 0; u < units; ++u) {
+    const int d = (unit + u) * kWide;
+    const float* from = data + ptrdiff_t(d) * ld;
+    for (int v = 0; v < 2; ++v)
+      store(panel + u * kNR + v * kLanes,
+            units_across<kFactor>(from + v * kLanes, ld, depth - d, clamp_lanes(cols - v * kLanes)));
+  }
+}
+
+// A rows as units: dst (units of a row) = src (depth of a row), rows [begin, end).
+template <Factor kFactor>
+static void pack_rows(float* dst, const float* src, int depth, int begin, int end) {
+  constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
+  const int units = units_of<kFactor>(depth);
+  for (int r = begin; r < end; ++r) {
+    const float* from = src + ptrdiff_t(r) * depth;
+    float* to = dst + ptrdiff_t(r) * units;
+    int u = 0;
+    for (; u + kLanes <= units && (u + kLanes) * kWide <= depth; u += kLanes)
+      store(to + u, units_along<kFactor>(from + u * kWide, kLanes * kWide));
+    for (; u < units; u += kLanes)
+      store_n(to + u, units_along<kFactor>(from + u * kWide, depth - u * kWide), clamp_lanes(units - u));
+  }
+}
+
+// One column tile of A: kMR columns of src (depth, ld), as [unit][kMR]; missing columns are zero. Whole vectors are stored,
+// each overwriting the excess of the one before, so `tile` has kLanes floats of room behind its end.
+template <Factor kFactor>
+static void pack_columns(float* to, const float* src, ptrdiff_t ld, int cols, int depth, int unit, int units) {
+  constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
+  for (int u = 0; u < units; ++u) {
+    const int d = (unit + u) * kWide;
+    const float* from = src + ptrdiff_t(d) * ld;
+    for (int v = 0; v < kMR; v += kLanes)
+      store(to + u * kMR + v, units_across<kFactor>(from + v, ld, depth - d, imin(clamp_lanes(cols - v), kMR - v)));
+  }
+}
+
+// sum[j] = Σ_d src[d·ld + j] for up to kMR columns, in four interleaved chains (d mod 4) joined in order: one chain would
+// wait for each addition.
+static void sum_columns(float* sum, const float* src, ptrdiff_t ld, int cols, int depth) {
+  for (int v = 0; v < cols; v += kLanes) {
+    const int n = clamp_lanes(cols - v);
+    V acc[4] = {zero(), zero(), zero(), zero()};
+    for (int d = 0; d < depth; ++d) acc[d & 3] = add(acc[d & 3], load_n(src + ptrdiff_t(d) * ld + v, n));
+    store_n(sum + v, add(add(acc[0], acc[1]), add(acc[2], acc[3])), n);
+  }
+}

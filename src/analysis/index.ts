@@ -1,0 +1,7 @@
+/** Records in, findings out. Knows nothing of studies, training or reports. */
+export { type CompareOptions, compareArms } from "./compare.js";
+export type * from "./findings.js";
+export { type AnalyseOptions, analyseLayers, type LayerContext } from "./layers.js";
+export { bestTrials, history, paretoFront } from "./pareto.js";
+export { accuracyStandardError, criticalCorrelation, expectedMaximum, powerStatement } from "./power.js";
+export type * from "./types.js";

@@ -1,0 +1,126 @@
+/** Flags, help and parsing of a command, all from its table of options. */
+import { readFile } from "node:fs/promises";
+import { Command, Option } from "commander";
+import type { OptionSpec } from "../config/option.js";
+import { findOption, type Resolved, resolve } from "../config/resolve.js";
+import { ConfigError } from "../errors.js";
+
+type Table = Record<string, OptionSpec>;
+
+const GROUPS: Readonly<Record<OptionSpec["group"], string>> = {
+  data: "Model and data:",
+  freezing: "Rates and freezing:",
+  training: "Training:",
+  evaluation: "Evaluation:",
+  search: "Search:",
+  output: "Output:",
+  machine: "Machine:",
+};
+
+/** `--learning_rate`, or `--n-trials` for the options Optuna has. */
+export const flagOf = (name: string, spec: OptionSpec) => `--${spec.hyphens ? name.replace(/_/g, "-") : name}`;
+
+/** Adds a flag for every option of the table, and --config. Checking is `readOptions`'s, so that all problems come at once. */
+export function addFlags(command: Command, table: Table): Command {
+  command.addOption(new Option("--config <file>", "JSON file with any of these options; flags win over it").helpGroup("Output:"));
+  for (const group of Object.keys(GROUPS) as OptionSpec["group"][]) {
+    for (const [name, spec] of Object.entries(table)) {
+      if (spec.group !== group) continue;
+      const value = spec.kind === "boolean" ? "[true|false]" : `<${valueName(spec)}>`;
+      const fallback = spec.schema.safeParse(undefined);
+      const shown = fallback.success && fallback.data !== undefined && !isEmpty(fallback.data);
+      const doc = shown ? `${spec.doc} (default: ${textOf(fallback.data)})` : spec.doc;
+      command.addOption(new Option(`${flagOf(name, spec)} ${value}`, doc).helpGroup(GROUPS[group]));
+      for (const alias of spec.aliases ?? []) command.addOption(new Option(`--${alias} [value]`).hideHelp());
+    }
+  }
+  return command.allowExcessArguments(false);
+}
+
+/** Flags in the spelling `addFlags` registered: `--learning-rate` and `--learning_rate` are the same. */
+export function normaliseFlags(argv: readonly string[], table: Table): string[] {
+  return argv.map((argument) => {
+    const match = /^--([A-Za-z][\w-]*)(=.*)?$/s.exec(argument);
+    if (!match) return argument;
+    const snake = match[1]!.replace(/-/g, "_");
+    const spec = Object.hasOwn(table, snake) ? table[snake] : undefined;
+    if (spec) return flagOf(snake, spec) + (match[2] ?? "");
+    return findOption(table, snake) ? `--${snake}${match[2] ?? ""}` : argument;
+  });
+}
+
+/**
+ * The options of a parsed command, checked, with those of --config beneath them.
+ *
+ * @throws ConfigError with every problem.
+ */
+export async function readOptions<T extends Table>(
+  command: Command,
+  table: T,
+  defaults: Readonly<Record<string, unknown>> = {},
+): Promise<Resolved<T>> {
+  const given: Record<string, unknown> = {};
+  let file: string | undefined;
+  for (const option of command.options) {
+    const key = option.attributeName();
+    if (command.getOptionValueSource(key) !== "cli") continue;
+    const name = option.long!.slice(2).replace(/-/g, "_");
+    if (name === "config") file = command.getOptionValue(key) as string;
+    const known = findOption(table, name);
+    if (known) given[name] = valueOf(command.getOptionValue(key), name === known ? table[known]!.kind : aliasKind(table[known]!, name));
+  }
+  const fromFile = file === undefined ? {} : await readConfigFile(file);
+  const flagged = new Set(Object.keys(given).map((key) => findOption(table, key)));
+  const beneath = Object.entries({ ...defaults, ...fromFile }).filter(([key]) => !flagged.has(findOption(table, key) ?? key));
+  return resolve(table, { ...Object.fromEntries(beneath), ...given }, file ?? "the command line");
+}
+
+const aliasKind = (spec: OptionSpec, alias: string) => (spec.aliasValues && alias in spec.aliasValues ? "boolean" : spec.kind);
+
+/** Text that is no number, boolean or JSON stays text, for the schema to refuse. */
+function valueOf(text: unknown, kind: OptionSpec["kind"]): unknown {
+  if (text === true) return kind === "boolean" ? true : text;
+  const value = String(text);
+  switch (kind) {
+    case "number":
+      return value.trim() !== "" && Number.isFinite(Number(value)) ? Number(value) : value;
+    case "boolean":
+      return value === "true" ? true : value === "false" ? false : value;
+    case "list":
+      return value.split(",").map((part) => part.trim());
+    case "json":
+      try {
+        return JSON.parse(value);
+      } catch {
+        return value;
+      }
+    default:
+      return value;
+  }
+}
+
+async function readConfigFile(file: string): Promise<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(await readFile(file, "utf8"));
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
+    throw new SyntaxError("not an object");
+  } catch (cause) {
+    throw new ConfigError(
+      "ERR_CONFIG_FILE",
+      `${file}: not read`,
+      [{ path: "--config", expected: "a file holding one JSON object", received: (cause as Error).message }],
+      { cause },
+    );
+  }
+}
+
+const isEmpty = (value: unknown) =>
+  (Array.isArray(value) && value.length === 0) || (typeof value === "object" && Object.keys(value as object).length === 0);
+const textOf = (value: unknown) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+
+function valueName(spec: OptionSpec): string {
+  const schema = "def" in spec.schema ? (spec.schema.def as { innerType?: { def?: { type?: string; entries?: object } } }) : {};
+  const inner = schema.innerType?.def;
+  if (inner?.type === "enum" && inner.entries) return Object.keys(inner.entries).join("|");
+  return spec.kind;
+}

@@ -1,0 +1,180 @@
+/** Turns table rows into a dataset: what the columns mean, and what is wrong with them. */
+import { DataError, type Issue } from "../errors.js";
+import { brief, type TableRow } from "./table.js";
+import type { Dataset, Example } from "./types.js";
+
+const MAX_ISSUES = 10;
+const COLUMNS = ["text", "text_b", "label"];
+
+/** Collects rows and problems. CSV labels are integers when all of the file's are. */
+export class DatasetBuilder {
+  readonly #file: string;
+  readonly #requireLabels: boolean;
+  readonly #examples: Example[] = [];
+  readonly #lines: number[] = [];
+  readonly #issues: Issue[] = [];
+  readonly #unused = new Set<string>();
+  #problems = 0;
+  #emptyTexts = 0;
+  #pairs: boolean | null = null;
+  /** The file's labels are text (CSV), so integers have to be recognised. */
+  #labelsAreText = false;
+
+  constructor(file: string, requireLabels: boolean) {
+    this.#file = file;
+    this.#requireLabels = requireLabels;
+  }
+
+  add(row: TableRow): void {
+    if (row.header) {
+      this.#header(row.line, row.header);
+      return;
+    }
+    if (!row.fields) {
+      this.#report(row.line, row.problem?.expected ?? "a row", row.problem?.received ?? "none");
+      return;
+    }
+    this.#noteUnused(Object.keys(row.fields));
+    const example = this.#example(row.line, row.fields);
+    if (!example) return;
+    if (example.text.trim() === "") this.#emptyTexts++;
+    this.#examples.push(example);
+    this.#lines.push(row.line);
+  }
+
+  finish(hash: string): Dataset {
+    if (this.#problems > 0) {
+      const plural = this.#problems === 1 ? "1 row cannot be used" : `${this.#problems} rows cannot be used`;
+      throw new DataError("ERR_ROWS", `${this.#file}: ${plural}`, this.#issues);
+    }
+    if (this.#examples.length === 0) {
+      throw new DataError("ERR_EMPTY", `${this.#file}: no rows`, [
+        { path: this.#file, expected: "at least one row", received: "none" },
+      ]);
+    }
+    const notices: string[] = [];
+    if (this.#unused.size > 0) {
+      const columns = [...this.#unused].slice(0, 10).join(", ");
+      notices.push(`${this.#file}: columns not used: ${columns}${this.#unused.size > 10 ? ", …" : ""}`);
+    }
+    if (this.#emptyTexts > 0) notices.push(`${this.#file}: ${this.#emptyTexts} rows have an empty text`);
+    return {
+      path: this.#file,
+      examples: this.#labelsAreText
+        ? withIntegerLabels(this.#examples, this.#file, this.#lines)
+        : this.#examples,
+      lines: Int32Array.from(this.#lines),
+      hash,
+      notices,
+    };
+  }
+
+  #header(line: number, columns: readonly string[]): void {
+    this.#labelsAreText = true;
+    this.#noteUnused(columns);
+    const needed = this.#requireLabels ? ["text", "label"] : ["text"];
+    const missing = needed.filter((column) => !columns.includes(column));
+    if (missing.length === 0) return;
+    throw new DataError(
+      "ERR_COLUMN",
+      `${this.#file}: the first row must name the columns`,
+      missing.map((column) => ({
+        path: `${this.#file}:${line}`,
+        expected: `a column "${column}"`,
+        received: columns.map((name) => `"${brief(name)}"`).join(", "),
+        hint: "the columns are text[,text_b],label",
+      })),
+    );
+  }
+
+  #noteUnused(columns: readonly string[]): void {
+    for (const column of columns) {
+      if (!COLUMNS.includes(column) && this.#unused.size < 100) this.#unused.add(brief(column));
+    }
+  }
+
+  /** null when the row cannot be used; every reason is reported. */
+  #example(line: number, fields: Fields): Example | null {
+    const before = this.#problems;
+    const text = this.#text(line, fields, "text");
+    const textB = this.#text(line, fields, "text_b");
+    const label = this.#label(line, fields);
+    if (text === undefined || this.#problems > before) return null;
+    const pair = textB !== undefined;
+    this.#pairs ??= pair;
+    if (pair !== this.#pairs) {
+      const expected = this.#pairs ? "text_b, as on the first row" : "no text_b, as on the first row";
+      this.#report(line, expected, pair ? `"${brief(textB)}"` : "none");
+      return null;
+    }
+    return { text, ...(pair ? { textB } : {}), ...(label === undefined ? {} : { label }) };
+  }
+
+  #text(line: number, fields: Fields, column: "text" | "text_b"): string | undefined {
+    const value = fields[column];
+    if (value === undefined || value === null) {
+      if (column === "text") {
+        this.#report(
+          line,
+          'a "text"',
+          `only ${Object.keys(fields).slice(0, 10).map(brief).join(", ") || "{}"}`,
+        );
+      }
+      return undefined;
+    }
+    if (typeof value !== "string")
+      this.#report(line, `"${column}" as a string`, brief(JSON.stringify(value)));
+    else if (/\p{Surrogate}/u.test(value)) {
+      this.#report(line, `"${column}" as valid Unicode`, "half of a surrogate pair");
+    } else return value;
+    return undefined;
+  }
+
+  #label(line: number, fields: Fields): string | number | undefined {
+    const value = fields.label;
+    if (typeof value === "string" && value !== "") return value;
+    if (Number.isSafeInteger(value)) return Object.is(value, -0) ? 0 : (value as number);
+    if (!this.#requireLabels) return undefined;
+    if (typeof value === "number") this.#report(line, "a class as label", `${value}`, REGRESSION);
+    else {
+      const received = value === undefined || value === "" ? "none" : brief(JSON.stringify(value));
+      this.#report(line, "a string or an integer as label", received);
+    }
+    return undefined;
+  }
+
+  #report(line: number, expected: string, received: string, hint?: string): void {
+    this.#problems++;
+    if (this.#issues.length >= MAX_ISSUES) return;
+    this.#issues.push({ path: `${this.#file}:${line}`, expected, received, ...(hint ? { hint } : {}) });
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const REGRESSION = "regression is not supported yet";
+
+/** CSV knows no types: labels that are all integers become numbers; all numbers but not all integers is regression. */
+function withIntegerLabels(
+  examples: readonly Example[],
+  file: string,
+  lines: readonly number[],
+): readonly Example[] {
+  const labels = examples.flatMap(({ label }) => (label === undefined ? [] : [String(label)]));
+  if (labels.length === 0) return examples;
+  if (labels.every((label) => /^-?(0|[1-9]\d{0,14})$/.test(label))) {
+    return examples.map((example) =>
+      example.label === undefined ? example : { ...example, label: Number(example.label) },
+    );
+  }
+  if (!labels.every((label) => /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(label))) return examples;
+  const row = examples.findIndex(({ label }) => label !== undefined && !/^-?\d+$/.test(String(label)));
+  throw new DataError("ERR_ROWS", `${file}: labels are not classes`, [
+    {
+      path: `${file}:${lines[row] ?? row + 1}`,
+      expected: "a class as label",
+      received: String(examples[row]?.label),
+      hint: REGRESSION,
+    },
+  ]);
+}

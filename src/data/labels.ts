@@ -1,0 +1,104 @@
+/** Class names and their indices: the order of the logits. */
+import { DataError, type Issue } from "../errors.js";
+import { closest } from "./closest.js";
+import type { Dataset, LabelMap } from "./types.js";
+
+const MAX_ISSUES = 10;
+
+/**
+ * Label map of a training set: integer labels in numeric order, string labels as Python's `sorted` orders them (by code point).
+ *
+ * @throws DataError ERR_ONE_CLASS when there are fewer than two classes, ERR_LABEL_MISSING when a row has no label.
+ */
+export function buildLabelMap(dataset: Dataset): LabelMap {
+  const missing = dataset.examples.flatMap(({ label }, row) => (label === undefined ? [row] : []));
+  if (missing.length > 0) {
+    throw new DataError("ERR_LABEL_MISSING", `${dataset.path}: ${missing.length} rows have no label`, [
+      { path: placeOf(dataset, missing[0]!), expected: "a label", received: "none" },
+    ]);
+  }
+  const labels = new Set(dataset.examples.map(({ label }) => label!));
+  const allIntegers = [...labels].every((label) => typeof label === "number");
+  const names = allIntegers
+    ? [...labels].sort((a, b) => (a as number) - (b as number)).map(String)
+    : [...new Set([...labels].map(String))].sort(byCodePoint);
+  if (names.length < 2) {
+    throw new DataError("ERR_ONE_CLASS", `${dataset.path}: nothing to tell apart`, [
+      {
+        path: "label",
+        expected: "at least 2 classes",
+        received: names.length === 0 ? "no rows" : `only "${names[0]}", in ${dataset.examples.length} rows`,
+      },
+    ]);
+  }
+  return labelMapOf(names);
+}
+
+/**
+ * Label map of a model's own class names, in index order.
+ *
+ * @throws DataError ERR_LABELS when a name occurs twice.
+ */
+export function labelMapOf(names: readonly string[]): LabelMap {
+  const index = new Map(names.map((name, i) => [name, i]));
+  if (index.size !== names.length) {
+    const twice = names.find((name, i) => index.get(name) !== i)!;
+    throw new DataError("ERR_LABELS", "class names must differ", [
+      { path: "labels", expected: "each name once", received: `"${twice}" twice` },
+    ]);
+  }
+  return { names: [...names], index };
+}
+
+/**
+ * Class index of each row, shape (rows); -1 where a row has no label.
+ *
+ * @throws DataError ERR_LABEL_UNKNOWN listing the rows (at most 10) whose label the map does not have.
+ */
+export function encodeLabels(dataset: Dataset, labels: LabelMap): Int32Array {
+  const out = new Int32Array(dataset.examples.length);
+  const issues: Issue[] = [];
+  let unknown = 0;
+  for (const [row, { label }] of dataset.examples.entries()) {
+    const index = label === undefined ? -1 : labels.index.get(String(label));
+    out[row] = index ?? -1;
+    if (index !== undefined) continue;
+    unknown++;
+    if (issues.length < MAX_ISSUES) issues.push(unknownLabel(dataset, row, String(label), labels));
+  }
+  if (unknown > 0) {
+    throw new DataError(
+      "ERR_LABEL_UNKNOWN",
+      `${dataset.path}: ${unknown} of ${out.length} rows have a label that is not one of the ${labels.names.length} classes`,
+      issues,
+    );
+  }
+  return out;
+}
+
+function unknownLabel(dataset: Dataset, row: number, label: string, labels: LabelMap): Issue {
+  const near = closest(label, labels.names);
+  const list = labels.names.slice(0, 8).map((name) => `"${name}"`);
+  if (labels.names.length > list.length) list.push("…");
+  return {
+    path: placeOf(dataset, row),
+    expected: `a label seen in training (${list.join(", ")})`,
+    received: `"${label}"`,
+    ...(near === undefined ? {} : { hint: `did you mean "${near}"?` }),
+  };
+}
+
+/** "train.csv:12 (row 11)": the line, and the row counted from 1 without the header. */
+export function placeOf(dataset: Dataset, row: number): string {
+  return `${dataset.path}:${dataset.lines[row] ?? row + 1} (row ${row + 1})`;
+}
+
+/** Order by code point, as Python compares strings; JavaScript's own order is by UTF-16 unit. */
+export function byCodePoint(a: string, b: string): number {
+  const [x, y] = [Array.from(a), Array.from(b)];
+  for (let i = 0; i < x.length && i < y.length; i++) {
+    const difference = x[i]!.codePointAt(0)! - y[i]!.codePointAt(0)!;
+    if (difference !== 0) return difference;
+  }
+  return x.length - y.length;
+}

@@ -1,0 +1,160 @@
+/** tokenizer.json taken apart: the function from one text to ids without special tokens, and where those go. */
+import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
+import { z } from "zod";
+import { type Issue, ModelError } from "../errors.js";
+import { type AddedToken, AddedTokens } from "./added-tokens.js";
+import { type BertNormalizer, normalizeBert, splitBert } from "./bert-text.js";
+import { readTemplate, type Template } from "./template.js";
+import type { Words } from "./truncation.js";
+import { WordPiece } from "./wordpiece.js";
+
+/** Ids of one text, word by word, no special tokens added. */
+export type Encode = (text: string) => Words;
+
+export interface TokenizerParts {
+  readonly encode: Encode;
+  readonly template: Template;
+  /** Highest id + 1, added tokens included. */
+  readonly vocabSize: number;
+  /** The token with the highest id. */
+  readonly lastToken: string;
+  readonly kind: string;
+}
+
+const id = z.int().nonnegative();
+
+const schema = z.object({
+  added_tokens: z
+    .array(
+      z.object({
+        id,
+        content: z.string(),
+        single_word: z.boolean().default(false),
+        lstrip: z.boolean().default(false),
+        rstrip: z.boolean().default(false),
+        normalized: z.boolean().default(false),
+        special: z.boolean().default(false),
+      }),
+    )
+    .nullish(),
+  normalizer: z.looseObject({ type: z.string() }).nullish(),
+  pre_tokenizer: z.looseObject({ type: z.string() }).nullish(),
+  post_processor: z.looseObject({ type: z.string() }).nullish(),
+  model: z.looseObject({ type: z.string().optional() }),
+});
+
+const bertNormalizer = z.object({
+  clean_text: z.boolean().default(true),
+  handle_chinese_chars: z.boolean().default(true),
+  strip_accents: z.boolean().nullable().default(null),
+  lowercase: z.boolean().default(true),
+});
+
+const wordPiece = z.object({
+  unk_token: z.string().default("[UNK]"),
+  continuing_subword_prefix: z.string().default("##"),
+  max_input_chars_per_word: z.int().positive().default(100),
+  vocab: z.record(z.string(), id),
+});
+
+/**
+ * @param json   tokenizer.json as parsed.
+ * @param config tokenizer_config.json as parsed; only other kinds than WordPiece look at it.
+ * @param file   named in errors.
+ * @throws ModelError ERR_TOKENIZER with every problem at once.
+ */
+export function readTokenizerJson(json: unknown, config: unknown, file: string): TokenizerParts {
+  const parsed = check(schema, json, file);
+  const added: readonly AddedToken[] = parsed.added_tokens ?? [];
+  const template = readTemplate(parsed.post_processor, file);
+  const isBert =
+    parsed.model.type === "WordPiece" &&
+    parsed.normalizer?.type === "BertNormalizer" &&
+    parsed.pre_tokenizer?.type === "BertPreTokenizer";
+  const kind = parsed.model.type ?? "unknown";
+  if (!isBert) return { ...throughLibrary(json, config, file), template, kind };
+
+  const model = check(wordPiece, parsed.model, file, "model.");
+  const ids = new Map(Object.entries(model.vocab));
+  for (const token of added) ids.set(token.content, token.id);
+  const unknown = ids.get(model.unk_token);
+  if (unknown === undefined) {
+    throw malformed(file, [
+      { path: "model.unk_token", expected: "a token of the vocabulary", received: `"${model.unk_token}"` },
+    ]);
+  }
+  const vocabulary = new Map(Object.entries(model.vocab));
+  const normalizer = check(bertNormalizer, parsed.normalizer, file, "normalizer.");
+  const pieces = new WordPiece(
+    vocabulary,
+    model.continuing_subword_prefix,
+    unknown,
+    model.max_input_chars_per_word,
+  );
+  return { encode: bertEncoder(added, normalizer, pieces), template, kind, ...highest(ids) };
+}
+
+function bertEncoder(added: readonly AddedToken[], normalizer: BertNormalizer, pieces: WordPiece): Encode {
+  const raw = new AddedTokens(added.filter((token) => !token.normalized));
+  const normalized = new AddedTokens(
+    added.filter((token) => token.normalized),
+    (content) => normalizeBert(content, normalizer),
+  );
+  return (text) => {
+    const out: (readonly number[])[] = [];
+    for (const segment of raw.split(text)) {
+      const inner =
+        typeof segment === "number" ? [segment] : normalized.split(normalizeBert(segment, normalizer));
+      for (const part of inner) {
+        if (typeof part === "number") out.push([part]);
+        else for (const word of splitBert(part)) out.push(pieces.encode(word));
+      }
+    }
+    return out;
+  };
+}
+
+function throughLibrary(json: unknown, config: unknown, file: string) {
+  try {
+    const tokenizer = new LibraryTokenizer(json as object, config as object);
+    const encode: Encode = (text) =>
+      tokenizer.encode(text, { add_special_tokens: false }).ids.map((id) => [id]);
+    return { encode, ...highest(tokenizer.get_vocab(true)) };
+  } catch (cause) {
+    throw malformed(
+      file,
+      [
+        {
+          path: "model",
+          expected: "a tokenizer that @huggingface/tokenizers reads",
+          received: (cause as Error).message,
+        },
+      ],
+      cause,
+    );
+  }
+}
+
+function highest(ids: ReadonlyMap<string, number>): { vocabSize: number; lastToken: string } {
+  let vocabSize = 0;
+  let lastToken = "";
+  for (const [token, value] of ids) if (value >= vocabSize) [vocabSize, lastToken] = [value + 1, token];
+  return { vocabSize, lastToken };
+}
+
+function check<T extends z.ZodType>(type: T, value: unknown, file: string, prefix = ""): z.infer<T> {
+  const result = type.safeParse(value);
+  if (result.success) return result.data;
+  throw malformed(
+    file,
+    result.error.issues.slice(0, 10).map((issue) => ({
+      path: prefix + issue.path.join("."),
+      expected: issue.message,
+      received: "something else",
+    })),
+  );
+}
+
+function malformed(file: string, issues: readonly Issue[], cause?: unknown): ModelError {
+  return new ModelError("ERR_TOKENIZER", `${file}: malformed`, issues, { cause });
+}

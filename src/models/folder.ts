@@ -1,0 +1,213 @@
+/** A Hugging Face model folder, read whole and checked before any work starts. */
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import { type Issue, ModelError } from "../errors.js";
+import { configError, show } from "./config.js";
+import { type Family, familyOf } from "./families.js";
+import { labelNames } from "./label-names.js";
+import type { BertConfig, ModelFolder, Pooling, Tensor } from "./types.js";
+import { closeWeights, openWeights, type StoredTensor } from "./weights.js";
+
+export interface LoadOptions {
+  /** NaN or infinite weights are an error instead of a notice. @default false */
+  readonly strict?: boolean;
+  /** @default `permafrost_pooling` of config.json, else "cls". */
+  readonly pooling?: Pooling;
+  /** Refuse a folder whose classifier has not this many classes (to go on training or to predict). @default any */
+  readonly numLabels?: number;
+}
+
+/**
+ * @param dir folder with config.json and safetensors weights; tokenizer files are read by data/tokenizer.ts.
+ * @throws ModelError naming file and field or tensor, expected and found.
+ */
+export async function loadModelFolder(dir: string, options: LoadOptions = {}): Promise<ModelFolder> {
+  const rawConfig = await readConfig(dir);
+  const file = path.join(dir, "config.json");
+  const family = familyOf(rawConfig.model_type, file);
+  const config = family.parseConfig(rawConfig, file);
+  const pooling = options.pooling ?? poolingOf(rawConfig, file);
+  const notices: string[] = [];
+  if (rawConfig.auto_map !== undefined) {
+    notices.push(
+      `${file}: auto_map (code from the hub) is ignored; the weights are read as ${config.model_type}`,
+    );
+  }
+  const stored = await openWeights(dir);
+  try {
+    const selected = select(family, stored, dir, notices);
+    const classes = classifierRows(selected, dir);
+    const labels = classes === null ? null : labelNames(rawConfig, classes, file);
+    checkClasses(labels, options.numLabels, dir);
+    const tensors = await readAll(family, config, pooling, classes, selected, dir, notices);
+    reportNonFinite(tensors, options.strict ?? false, dir, notices);
+    return {
+      path: dir,
+      config,
+      rawConfig,
+      tensors,
+      labels,
+      pooling,
+      hash: hashTensors(tensors.values()),
+      notices,
+    };
+  } finally {
+    await closeWeights(stored);
+  }
+}
+
+/** sha256, hex, over names, shapes and fp32 bytes, in name order. */
+export function hashTensors(tensors: Iterable<Tensor>): string {
+  const hash = createHash("sha256");
+  const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const { name, shape, data } of sorted) {
+    hash.update(`${JSON.stringify([name, shape])}\n`);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest("hex");
+}
+
+async function readConfig(dir: string): Promise<Readonly<Record<string, unknown>>> {
+  const file = path.join(dir, "config.json");
+  const isFolder = await stat(dir).then(
+    (s) => s.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) {
+    throw new ModelError("ERR_MODEL_FOLDER", `${dir}: not a model folder`, [
+      { path: dir, expected: "a folder with config.json and model.safetensors", received: "no such folder" },
+    ]);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(file, "utf8"));
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const issue = {
+      path: "config.json",
+      expected: "JSON",
+      received: missing ? "no such file" : (cause as Error).message,
+    };
+    throw new ModelError("ERR_CONFIG", `${dir}: no usable config.json`, [issue], { cause });
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
+  throw configError(file, [{ path: "config.json", expected: "a JSON object", received: show(value) }]);
+}
+
+function poolingOf(raw: Readonly<Record<string, unknown>>, file: string): Pooling {
+  const value = raw.permafrost_pooling ?? "cls";
+  if (value === "cls" || value === "mean") return value;
+  throw configError(file, [
+    { path: "permafrost_pooling", expected: '"cls" or "mean"', received: show(value) },
+  ]);
+}
+
+/** Stored tensors by our names; what a classifier does not use goes to a notice. */
+function select(
+  family: Family,
+  stored: ReadonlyMap<string, StoredTensor>,
+  dir: string,
+  notices: string[],
+): Map<string, StoredTensor> {
+  const selected = new Map<string, StoredTensor>();
+  const unused: string[] = [];
+  for (const [raw, tensor] of stored) {
+    const name = family.canonicalName(raw);
+    if (name === null) unused.push(raw);
+    else if (!selected.has(name)) selected.set(name, tensor);
+    else {
+      const received = `${selected.get(name)?.entry.name} and ${raw}`;
+      throw new ModelError("ERR_TENSORS", `${dir}: two tensors of one name`, [
+        { path: name, expected: "one tensor", received },
+      ]);
+    }
+  }
+  if (unused.length > 0) notices.push(`not used: ${shorten(unused)}`);
+  return selected;
+}
+
+/** Classes of the folder's classifier; null when it has none. */
+function classifierRows(selected: ReadonlyMap<string, StoredTensor>, dir: string): number | null {
+  const weight = selected.get("classifier.weight")?.entry.shape;
+  const bias = selected.get("classifier.bias")?.entry.shape;
+  if (!weight && !bias) return null;
+  if (weight?.length === 2 && bias?.length === 1 && weight[0] === bias[0] && weight[0]! > 0)
+    return weight[0]!;
+  const received = `${JSON.stringify(weight ?? "none")} and ${JSON.stringify(bias ?? "none")}`;
+  throw new ModelError("ERR_TENSORS", `${dir}: half a classifier`, [
+    {
+      path: "classifier.weight, classifier.bias",
+      expected: "shapes [classes, hidden_size] and [classes]",
+      received,
+    },
+  ]);
+}
+
+function checkClasses(labels: readonly string[] | null, wanted: number | undefined, dir: string): void {
+  if (wanted === undefined || labels?.length === wanted) return;
+  const received = labels ? `${labels.length} classes` : "no classifier";
+  throw new ModelError("ERR_LABELS", `${dir}: not the classifier that is needed`, [
+    { path: "classifier.weight", expected: `a classifier of ${wanted} classes`, received },
+  ]);
+}
+
+/** Reads what the model needs. Only the head may be missing; every other problem is listed. */
+async function readAll(
+  family: Family,
+  config: BertConfig,
+  pooling: Pooling,
+  classes: number | null,
+  selected: ReadonlyMap<string, StoredTensor>,
+  dir: string,
+  notices: string[],
+): Promise<Map<string, Tensor>> {
+  const issues: Issue[] = [];
+  const wanted: [string, StoredTensor][] = [];
+  const expected = new Set<string>();
+  for (const { name, shape, group } of family.tensors(config, classes ?? 2, pooling)) {
+    expected.add(name);
+    const tensor = selected.get(name);
+    if (!tensor) {
+      if (group !== "head")
+        issues.push({ path: name, expected: `a tensor [${shape.join(", ")}]`, received: "none" });
+    } else if (tensor.entry.shape.join() !== shape.join()) {
+      const received = `[${tensor.entry.shape.join(", ")}] in ${path.basename(tensor.file.path)}`;
+      issues.push({ path: name, expected: `shape [${shape.join(", ")}]`, received });
+    } else wanted.push([name, tensor]);
+  }
+  if (issues.length > 0) {
+    const count = issues.length === 1 ? "1 tensor is" : `${issues.length} tensors are`;
+    throw new ModelError("ERR_TENSORS", `${dir}: ${count} not as config.json says`, issues.slice(0, 20));
+  }
+  const unexpected = [...selected.keys()].filter((name) => !expected.has(name));
+  if (unexpected.length > 0) notices.push(`not used: ${shorten(unexpected)}`);
+  const tensors = new Map<string, Tensor>();
+  for (const [name, { file, entry }] of wanted) tensors.set(name, { ...(await file.read(entry)), name });
+  return tensors;
+}
+
+function reportNonFinite(
+  tensors: ReadonlyMap<string, Tensor>,
+  strict: boolean,
+  dir: string,
+  notices: string[],
+): void {
+  const issues: Issue[] = [];
+  for (const { name, data } of tensors.values()) {
+    let count = 0;
+    for (let i = 0; i < data.length; i++) if (data[i]! - data[i]! !== 0) count++;
+    if (count > 0)
+      issues.push({ path: name, expected: "finite weights", received: `${count} NaN or infinite` });
+  }
+  if (issues.length === 0) return;
+  if (strict)
+    throw new ModelError("ERR_NON_FINITE", `${dir}: weights that are no numbers`, issues.slice(0, 20));
+  notices.push(
+    `NaN or infinite weights: ${shorten(issues.map((issue) => `${issue.path} (${issue.received})`))}`,
+  );
+}
+
+const shorten = (names: readonly string[]) =>
+  names.length > 6 ? `${names.slice(0, 6).join(", ")} and ${names.length - 6} more` : names.join(", ");

@@ -1,0 +1,69 @@
+/**
+ * A piece of long work: await it for the result, iterate it for progress, dispose or abort it to stop.
+ *
+ *     const run = search(options);
+ *     for await (const event of run) console.log(event);
+ *     const result = await run;
+ *
+ * The work starts in the next microtask, so an iteration begun at once sees every event. Leaving the iteration early, like
+ * disposing, aborts the work. A failure is thrown where the run is awaited or iterated.
+ */
+export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposable {
+  readonly #result: Promise<R>;
+  readonly #stop = new AbortController();
+  #events: E[] = [];
+  #wake: (() => void) | undefined;
+  #ended = false;
+  #iterated = false;
+
+  /** @param body gets an `emit` and a signal that aborts when the run is disposed or `signal` aborts. */
+  constructor(body: (emit: (event: E) => void, signal: AbortSignal) => Promise<R>, signal?: AbortSignal) {
+    const both = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    const emit = (event: E) => {
+      this.#events.push(event);
+      // Nobody may ever iterate: keep the recent past only.
+      if (!this.#iterated && this.#events.length > 10_000) this.#events.splice(0, 5_000);
+      this.#wake?.();
+    };
+    this.#result = Promise.resolve()
+      .then(() => {
+        both.throwIfAborted();
+        return body(emit, both);
+      })
+      .finally(() => {
+        this.#ended = true;
+        this.#wake?.();
+      });
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a run is awaited for its result
+  then<A = R, B = never>(
+    onFulfilled?: ((value: R) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#result.then(onFulfilled, onRejected);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<E, void, undefined> {
+    this.#iterated = true;
+    this.#result.catch(() => {}); // thrown below instead
+    try {
+      for (;;) {
+        while (this.#events.length > 0) yield this.#events.shift()!;
+        if (this.#ended) break;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      await this.#result;
+    } finally {
+      if (!this.#ended) await this[Symbol.asyncDispose]();
+    }
+  }
+
+  /** Aborts the work and waits until it has stopped. Idempotent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new DOMException("The run was disposed", "AbortError"));
+    await this.#result.catch(() => {});
+  }
+}

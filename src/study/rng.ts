@@ -1,0 +1,101 @@
+/**
+ * Random numbers for samplers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
+ * SC 2011). Counter-based: the numbers of trial n are a function of (seed, purpose, n) alone, whatever was drawn before, in
+ * this process or an earlier one. That is why a resumed study proposes what the uninterrupted one would have.
+ */
+
+const ROUND_MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
+const KEY_INCREMENTS = [0x9e3779b9, 0xbb67ae85] as const;
+
+export class Rng {
+  readonly #key: readonly [number, number];
+  readonly #purpose: number;
+  readonly #index: number;
+  #block = 0;
+  #words: number[] = [];
+
+  /**
+   * @param seed    any safe integer; both halves count.
+   * @param index   which trial, ≥ 0.
+   * @param purpose streams with different names are independent: "propose", "random".
+   */
+  constructor(seed: number, index = 0, purpose = "") {
+    if (!Number.isSafeInteger(seed)) throw new RangeError(`seed: expected an integer, received ${seed}`);
+    this.#key = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
+    this.#index = index >>> 0;
+    this.#purpose = hash(purpose);
+  }
+
+  /** Uniform over 0 … 2^32 − 1. */
+  uint32(): number {
+    let word = this.#words.pop();
+    if (word === undefined) {
+      this.#words = philox([this.#block++, this.#index, this.#purpose, 0], this.#key).reverse();
+      word = this.#words.pop() as number;
+    }
+    return word;
+  }
+
+  /** Uniform over [0, 1) with 53 bits, or over [low, high). */
+  uniform(low = 0, high = 1): number {
+    const bits = (this.uint32() >>> 5) * 2 ** 26 + (this.uint32() >>> 6);
+    return low + (high - low) * (bits / 2 ** 53);
+  }
+
+  /** Uniform over 0 … n − 1. @param n 1 … 2^32; rejection keeps it unbiased. */
+  int(n: number): number {
+    const limit = 2 ** 32 - (2 ** 32 % n);
+    for (;;) {
+      const word = this.uint32();
+      if (word < limit) return word % n;
+    }
+  }
+
+  /** Standard normal (Box–Muller; two uniforms a call, so that calls stay independent of how many came before). */
+  normal(): number {
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
+    return radius * Math.cos(2 * Math.PI * this.uniform());
+  }
+
+  /** An index, with probability proportional to its weight. @param weights ≥ 0, at least one > 0. */
+  weighted(weights: ArrayLike<number>): number {
+    let total = 0;
+    for (let i = 0; i < weights.length; i += 1) total += weights[i]!;
+    let rest = this.uniform() * total;
+    for (let i = 0; i < weights.length; i += 1) {
+      rest -= weights[i]!;
+      if (rest < 0) return i;
+    }
+    return weights.length - 1;
+  }
+}
+
+/** One block of four words. Exported to be checked against the published test vectors. */
+export function philox(counter: readonly number[], key: readonly number[]): number[] {
+  let [x0, x1, x2, x3] = [counter[0]! >>> 0, counter[1]! >>> 0, counter[2]! >>> 0, counter[3]! >>> 0];
+  let [k0, k1] = [key[0]! >>> 0, key[1]! >>> 0];
+  for (let round = 0; round < 10; round += 1) {
+    const high0 = multiplyHigh(ROUND_MULTIPLIERS[0], x0);
+    const high1 = multiplyHigh(ROUND_MULTIPLIERS[1], x2);
+    const low0 = Math.imul(ROUND_MULTIPLIERS[0], x0) >>> 0;
+    const low1 = Math.imul(ROUND_MULTIPLIERS[1], x2) >>> 0;
+    [x0, x1, x2, x3] = [(high1 ^ x1 ^ k0) >>> 0, low1, (high0 ^ x3 ^ k1) >>> 0, low0];
+    k0 = (k0 + KEY_INCREMENTS[0]) >>> 0;
+    k1 = (k1 + KEY_INCREMENTS[1]) >>> 0;
+  }
+  return [x0, x1, x2, x3];
+}
+
+/** Upper 32 bits of a 64-bit product. A double holds 53 bits, so the multiplication is done in 16-bit halves of `b`. */
+function multiplyHigh(a: number, b: number): number {
+  const low = a * (b & 0xffff);
+  const high = a * (b >>> 16);
+  return Math.floor((high + Math.floor(low / 65536)) / 65536) >>> 0;
+}
+
+/** FNV-1a over UTF-16 units. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i += 1) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return value >>> 0;
+}

@@ -1,0 +1,57 @@
+import { StoreError } from "../../errors.js";
+
+export const trialFinished = (trialId: number, state: string) =>
+  new StoreError("ERR_STORE_TRIAL_FINISHED", "A trial cannot change once it is finished", [
+    { path: `trial_id ${trialId}`, expected: "RUNNING", received: state },
+  ]);
+
+export const trialGone = (url: string, trialId: number) =>
+  new StoreError("ERR_STORE_TRIAL_GONE", "A trial is no longer in the study", [
+    {
+      path: url,
+      expected: `trial_id ${trialId}`,
+      received: "no such trial",
+      hint: "was the study deleted while it ran?",
+    },
+  ]);
+
+export const studyExists = (url: string, studyName: string) =>
+  new StoreError("ERR_STORE_STUDY_EXISTS", "A study of this name exists already", [
+    {
+      path: url,
+      expected: "a new study name",
+      received: JSON.stringify(studyName),
+      hint: "resume it, or choose another name",
+    },
+  ]);
+
+export const studyMissing = (url: string, studyName: string, names: readonly string[]) =>
+  new StoreError("ERR_STORE_STUDY_MISSING", "There is no study of this name", [
+    {
+      path: url,
+      expected:
+        names.length > 0 ? `one of ${names.map((n) => JSON.stringify(n)).join(", ")}` : "at least one study",
+      received: JSON.stringify(studyName),
+    },
+  ]);
+
+export const storeClosed = (url: string) =>
+  new StoreError("ERR_STORE_CLOSED", `The study storage ${url} was closed`);
+
+/** Optuna's limit, and what SQLite's text cannot hold. @throws StoreError. */
+export function checkStudyName(studyName: string): void {
+  const wellFormed = !/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\0/.test(studyName);
+  if (studyName.length > 0 && studyName.length <= 512 && wellFormed) return;
+  throw new StoreError("ERR_STORE_NAME", "This cannot be a study's name", [
+    {
+      path: "study_name",
+      expected: "1 to 512 characters of well-formed text without NUL",
+      received:
+        studyName.length > 512
+          ? `${studyName.length} characters`
+          : studyName === ""
+            ? "nothing"
+            : JSON.stringify(studyName),
+    },
+  ]);
+}

@@ -1,0 +1,187 @@
+/** One configuration, trained and saved: `fineTune` and `permafrost train`. */
+import path from "node:path";
+import { TrainingError } from "../errors.js";
+import type { TrainEvent } from "../events.js";
+import { writeJsonAtomic } from "../models/atomic.js";
+import type { ProfileRow } from "../native/contract.js";
+import { readCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { type LayerRates, layerRates, type RateOptions } from "./layer-rates.js";
+import { type Scores } from "./metrics.js";
+import { saveTrained } from "./save.js";
+import { openTask, type Task, type TaskOptions } from "./task.js";
+import { Trainer, type TrainerOptions } from "./trainer.js";
+import { TrainingLog, trainerState, writeResults } from "./trainer-state.js";
+
+export interface FineTuneConfig extends TaskOptions, TrainerOptions, RateOptions {
+  readonly outputDir: string;
+  readonly dataSeed?: number | undefined;
+  readonly loggingSteps: number;
+  readonly saveSteps?: number | undefined;
+  readonly saveDtype: "fp32" | "fp16" | "bf16";
+  readonly resumeFromCheckpoint?: string | undefined;
+}
+
+export interface TrainResult {
+  readonly outputDir: string;
+  readonly rates: LayerRates;
+  readonly steps: number;
+  /** Scores of the saved weights. */
+  readonly validation: Scores;
+  readonly test: Scores | null;
+  readonly trainedParameters: number;
+  readonly parameters: number;
+  readonly flops: number;
+  readonly seconds: number;
+  /** Time per op kind in the core. */
+  readonly profile: readonly ProfileRow[];
+}
+
+/**
+ * @throws ConfigError, DataError, ModelError before training; TrainingError ERR_NAN_LOSS when the loss is not finite;
+ *   the signal's reason on abort. Nothing but checkpoints is written unless training ends.
+ */
+export async function runFineTune(
+  config: FineTuneConfig,
+  emit: (event: TrainEvent) => void,
+  signal: AbortSignal,
+): Promise<TrainResult> {
+  await using task = await openTask(config);
+  for (const message of task.notices) emit({ type: "notice", message });
+  const rates = layerRates(task.groups, config);
+  await using trainer = await Trainer.open(task, config, [{ rates, seed: config.seed, dataSeed: config.dataSeed }]);
+  const manifest = manifestOf(task, config, rates);
+  let log = new TrainingLog(rates, config.loggingSteps);
+  let best: Uint8Array | null = null;
+  if (config.resumeFromCheckpoint !== undefined) {
+    const checkpoint = await readCheckpoint(config.resumeFromCheckpoint, manifest);
+    if (checkpoint.best) {
+      // The snapshot of the best weights lives in the core: load, remember, then load where the run was.
+      await trainer.session.loadState(0, checkpoint.best);
+      await trainer.session.snapshot(0);
+      best = checkpoint.best;
+    }
+    await trainer.resume(checkpoint.step, [checkpoint.state], [checkpoint.evaluations]);
+    log = new TrainingLog(rates, config.loggingSteps, checkpoint.log);
+  }
+  emit({
+    type: "start",
+    totalSteps: trainer.totalSteps,
+    trainRows: task.splits.train.encoded.labels.length,
+    trainedParameters: trainer.trainedParameters(0),
+    rates,
+  });
+
+  let saved = trainer.step;
+  const [outcome] = await trainer.run(
+    {
+      onStep: (_, entry) => {
+        log.step(entry);
+        const learningRates = Object.fromEntries(Object.entries(rates).map(([g, r]) => [g, r * entry.factor]));
+        emit({ type: "step", ...pick(entry, ["step", "epoch", "loss", "gradNorm"]), learningRates });
+      },
+      onEvaluation: async (_, evaluation) => {
+        log.evaluation(evaluation);
+        emit({ type: "evaluation", ...evaluation });
+        if (evaluation.best && config.saveSteps !== undefined) best = await trainer.session.saveState(0);
+        return undefined;
+      },
+      onChunk: async (step) => {
+        if (config.saveSteps === undefined || step === trainer.totalSteps) return;
+        if (Math.floor(step / config.saveSteps) === Math.floor(saved / config.saveSteps)) return;
+        saved = step;
+        const state = await trainer.session.saveState(0);
+        const written = await writeCheckpoint(
+          config.outputDir,
+          { step, state, best, evaluations: trainer.evaluations(0), log: log.state(), manifest },
+          stateFile(step, 0, 0),
+        );
+        emit({ type: "saved", path: written });
+      },
+    },
+    signal,
+  );
+  if (outcome!.state === "diverged") {
+    throw new TrainingError("ERR_NAN_LOSS", `the loss is not finite at step ${outcome!.steps + 1}`, [
+      {
+        path: "learning_rate_per_layer",
+        expected: "rates that keep the loss finite",
+        received: JSON.stringify(rates),
+        hint: "lower the rates or lengthen warmup_steps",
+      },
+    ]);
+  }
+  const validation = await trainer.score(0, task.splits.validation, signal);
+  const test = task.splits.test ? await trainer.score(0, task.splits.test, signal) : null;
+  await saveTrained(config.outputDir, task, trainer.session, 0, { dtype: config.saveDtype, rates, validation, test });
+  const { flops, seconds, tokens, steps, trainedParameters } = outcome!;
+  await writeJsonAtomic(path.join(config.outputDir, "trainer_state.json"), stateFile(steps, flops, tokens));
+  await writeResults(config.outputDir, {
+    train: { epoch: steps / trainer.stepsPerEpoch, total_flos: flops, train_runtime: seconds, train_steps_per_second: steps / seconds },
+    eval: { eval_accuracy: validation.accuracy, eval_loss: validation.loss },
+    test: test && { test_accuracy: test.accuracy, test_loss: test.loss },
+  });
+  emit({ type: "saved", path: config.outputDir });
+  return {
+    outputDir: config.outputDir,
+    rates,
+    steps,
+    validation: pick(validation, ["accuracy", "loss"]),
+    test: test && pick(test, ["accuracy", "loss"]),
+    trainedParameters,
+    parameters: task.native.description.parameters,
+    flops,
+    seconds,
+    profile: trainer.session.profile(),
+  };
+
+  function stateFile(step: number, flops: number, tokens: number): Record<string, unknown> {
+    return trainerState({
+      rates,
+      totalSteps: trainer.totalSteps,
+      step,
+      epoch: step / trainer.stepsPerEpoch,
+      batchSize: config.perDeviceTrainBatchSize,
+      epochs: config.numTrainEpochs,
+      loggingSteps: config.loggingSteps,
+      evalSteps: config.evalStrategy === "steps" ? config.evalSteps : trainer.stepsPerEpoch,
+      saveSteps: config.saveSteps ?? 0,
+      tokens,
+      flops,
+      log: log.entries,
+      best: trainer.evaluations(0).findLast((e) => e.best) ?? null,
+      metric: config.metricForBestModel,
+      bestCheckpoint: null,
+    });
+  }
+}
+
+/** What a checkpoint must share with the run that goes on from it. */
+function manifestOf(task: Task, config: FineTuneConfig, rates: LayerRates): Record<string, unknown> {
+  return {
+    modelHash: task.folder.hash,
+    trainHash: task.splits.train.encoded.hash,
+    validationHash: task.splits.validation.encoded.hash,
+    rates,
+    ...pick(config, [
+      "seed",
+      "numTrainEpochs",
+      "maxSteps",
+      "perDeviceTrainBatchSize",
+      "weightDecay",
+      "adamBeta1",
+      "adamBeta2",
+      "adamEpsilon",
+      "maxGradNorm",
+      "warmupSteps",
+      "lrSchedulerType",
+      "trainSamplingStrategy",
+      "labelSmoothingFactor",
+      "precision",
+    ]),
+    dataSeed: config.dataSeed ?? config.seed,
+  };
+}
+
+function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>;
+}

@@ -1,0 +1,48 @@
+/** Scores of an evaluation: what a classifier's logits say against the labels. */
+export interface Scores {
+  /** Share of rows whose largest logit is the label's, in [0, 1]. */
+  readonly accuracy: number;
+  /** Mean cross entropy in nats. */
+  readonly loss: number;
+}
+
+/** Index of the largest logit of each row, the first on a tie. `logits` has shape (rows, classes). */
+export function argmaxRows(logits: Float32Array, classes: number): Int32Array {
+  const out = new Int32Array(logits.length / classes);
+  for (let row = 0; row < out.length; row++) {
+    let best = 0;
+    for (let c = 1; c < classes; c++) {
+      if (logits[row * classes + c]! > logits[row * classes + best]!) best = c;
+    }
+    out[row] = best;
+  }
+  return out;
+}
+
+/** Per row: is the prediction the label? */
+export function correctRows(logits: Float32Array, labels: Int32Array, classes: number): boolean[] {
+  return Array.from(argmaxRows(logits, classes), (predicted, row) => predicted === labels[row]);
+}
+
+/** @param loss cross entropy per row, shape (rows). */
+export function scores(logits: Float32Array, loss: Float32Array, labels: Int32Array, classes: number): Scores {
+  const right = correctRows(logits, labels, classes).filter(Boolean).length;
+  let sum = 0;
+  for (const value of loss) sum += value;
+  return { accuracy: right / labels.length, loss: sum / loss.length };
+}
+
+/** Probabilities of one row's logits. */
+export function softmax(logits: Float32Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const weights = Float64Array.from(logits, (x) => Math.exp(x - largest));
+  const total = weights.reduce((a, b) => a + b, 0);
+  return weights.map((w) => w / total);
+}
+
+/** Is `a` better than `b`? accuracy: higher, ties by lower loss. eval_loss: lower. */
+export function better(a: Scores, b: Scores, metric: "accuracy" | "eval_loss", threshold = 0): boolean {
+  if (metric === "eval_loss") return a.loss < b.loss - threshold;
+  if (a.accuracy !== b.accuracy) return a.accuracy > b.accuracy + threshold;
+  return a.loss < b.loss - threshold;
+}

@@ -1,0 +1,67 @@
+/** A trained lane as a Hugging Face folder, with layers.json: what each layer's rate was. */
+import path from "node:path";
+import { writeJsonAtomic } from "../models/atomic.js";
+import { saveModelFolder } from "../models/export.js";
+import type { CardData } from "../models/card.js";
+import type { Tensor } from "../models/types.js";
+import type { NativeSession } from "../native/session.js";
+import type { LayerRates } from "./layer-rates.js";
+import type { Scores } from "./metrics.js";
+import type { Task } from "./task.js";
+
+export interface SaveTrainedOptions {
+  readonly dtype: "fp32" | "fp16" | "bf16";
+  readonly rates: LayerRates;
+  readonly validation: Scores;
+  readonly test: Scores | null;
+  /** For the model card: sentences for the top, and the arguments it was trained with. */
+  readonly summary?: string;
+  readonly hyperparameters?: Readonly<Record<string, string | number | boolean>>;
+}
+
+const DTYPES = { fp32: "F32", fp16: "F16", bf16: "BF16" } as const;
+
+/** Reads the lane's weights from the core and writes `dir`. */
+export async function saveTrained(
+  dir: string,
+  task: Task,
+  session: NativeSession,
+  lane: number,
+  options: SaveTrainedOptions,
+): Promise<void> {
+  const infos = task.native.description.tensors;
+  const values = await session.readTensors(
+    lane,
+    infos.map(({ name }) => name),
+  );
+  const tensors = new Map<string, Tensor>(
+    infos.map(({ name, shape }, i) => [name, { name, shape, data: values[i]! }]),
+  );
+  await saveModelFolder(dir, {
+    source: task.folder,
+    tensors,
+    labels: task.labels.names,
+    dtype: DTYPES[options.dtype],
+    card: cardOf(task, options),
+  });
+  await writeJsonAtomic(path.join(dir, "layers.json"), {
+    learning_rate_per_layer: options.rates,
+    frozen: Object.keys(options.rates).filter((group) => options.rates[group] === 0),
+  });
+}
+
+function cardOf(task: Task, { rates, validation, test, summary, hyperparameters }: SaveTrainedOptions): CardData {
+  const train = task.splits.train.dataset.path;
+  return {
+    name: `${path.basename(path.resolve(task.folder.path))} fine-tuned on ${path.basename(train)}`,
+    baseModel: task.folder.path,
+    dataset: train,
+    metrics: [
+      { type: "accuracy", split: "validation", value: validation.accuracy },
+      ...(test ? [{ type: "accuracy", split: "test", value: test.accuracy }] : []),
+    ],
+    learningRates: rates,
+    ...(hyperparameters ? { hyperparameters } : {}),
+    ...(summary ? { summary } : {}),
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * What every run over the same model and data shares: read, checked and tokenised once, then held by the core.
+ */
+import { ConfigError } from "../errors.js";
+import { encodeDataset } from "../data/encode.js";
+import { buildLabelMap, labelMapOf } from "../data/labels.js";
+import { readDataset } from "../data/reader.js";
+import { overlapNotice } from "../data/splits.js";
+import { loadTokenizer } from "../data/tokenizer.js";
+import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
+import { groupsOf } from "../models/bert.js";
+import { loadModelFolder } from "../models/folder.js";
+import { initialiseModel } from "../models/init.js";
+import type { ModelFolder, Pooling, Tensor } from "../models/types.js";
+import type { TensorMap } from "../native/contract.js";
+import { NativeModel } from "../native/model.js";
+import { coreCacheBudget, coreSpec, type MachineOptions } from "./core-spec.js";
+
+export type SplitName = "train" | "validation" | "test";
+
+export interface Split {
+  readonly dataset: Dataset;
+  readonly encoded: EncodedDataset;
+  /** Index in the core's model. */
+  readonly index: number;
+}
+
+export interface TaskOptions extends MachineOptions {
+  readonly model: string;
+  readonly train: string;
+  readonly validation: string;
+  readonly test?: string | undefined;
+  readonly pooling?: Pooling | undefined;
+  readonly maxLength: number;
+  readonly seed: number;
+}
+
+/** A model and its data, ready to train. Disposing it frees the core's memory. */
+export interface Task extends AsyncDisposable {
+  readonly folder: ModelFolder;
+  readonly native: NativeModel;
+  /** "embeddings", "layer.0", …, "head". */
+  readonly groups: readonly string[];
+  readonly labels: LabelMap;
+  readonly splits: { readonly train: Split; readonly validation: Split; readonly test?: Split };
+  /** A sentence each: newly initialised tensors, cut texts, rows in two files, … */
+  readonly notices: readonly string[];
+  /** The newly initialised tensors (classifier, a missing pooler) as another seed draws them. */
+  initialFor(seed: number): TensorMap;
+}
+
+/**
+ * @throws ModelError, DataError, ConfigError before anything is trained or written.
+ */
+export async function openTask(options: TaskOptions): Promise<Task> {
+  const folder = await loadModelFolder(options.model, options.pooling ? { pooling: options.pooling } : {});
+  if (options.maxLength > folder.config.max_position_embeddings) {
+    throw new ConfigError("ERR_MAX_LENGTH", "texts would be longer than the model reads", [
+      {
+        path: "max_length",
+        expected: `at most ${folder.config.max_position_embeddings} (max_position_embeddings)`,
+        received: String(options.maxLength),
+      },
+    ]);
+  }
+  const tokenizer = await loadTokenizer(folder.path, {
+    vocabSize: folder.config.vocab_size,
+    typeVocabSize: folder.config.type_vocab_size,
+  });
+  const read = (file: string) => readDataset(file, { requireLabels: true });
+  const datasets = {
+    train: await read(options.train),
+    validation: await read(options.validation),
+    ...(options.test === undefined ? {} : { test: await read(options.test) }),
+  };
+  const labels = labelsOf(folder, datasets.train);
+  const encoded = Object.fromEntries(
+    Object.entries(datasets).map(([name, dataset]) => [
+      name,
+      encodeDataset(tokenizer, dataset, labels, options.maxLength),
+    ]),
+  ) as Record<SplitName, EncodedDataset>;
+  const notices = [...folder.notices, ...dataNotices(datasets, encoded, options.maxLength)];
+  const { tensors, initialised, notice } = initialiseModel(folder, labels.names, options.seed);
+  const native = await NativeModel.create(
+    { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },
+    tensorMap(tensors.values()),
+  );
+  const split = async (name: SplitName): Promise<Split> => ({
+    dataset: datasets[name as "train"],
+    encoded: encoded[name],
+    index: await native.addDataset(encoded[name]),
+  });
+  return {
+    folder,
+    native,
+    groups: groupsOf(folder.config),
+    labels,
+    splits: {
+      train: await split("train"),
+      validation: await split("validation"),
+      ...(datasets.test ? { test: await split("test") } : {}),
+    },
+    notices: notice ? [notice, ...notices] : notices,
+    initialFor(seed) {
+      const drawn = initialiseModel(folder, labels.names, seed).tensors;
+      return tensorMap(initialised.map((name) => drawn.get(name)!));
+    },
+    [Symbol.asyncDispose]: () => native.dispose(),
+  };
+}
+
+const tensorMap = (tensors: Iterable<Tensor>): TensorMap =>
+  Object.fromEntries(Array.from(tensors, ({ name, data }) => [name, data]));
+
+/** The folder's own classes when the training labels are among them, else those of the training rows. */
+function labelsOf(folder: ModelFolder, train: Dataset): LabelMap {
+  const fromRows = buildLabelMap(train);
+  const own = folder.labels;
+  return own && fromRows.names.every((name) => own.includes(name)) ? labelMapOf(own) : fromRows;
+}
+
+function dataNotices(
+  datasets: Partial<Record<SplitName, Dataset>> & { readonly train: Dataset },
+  encoded: Partial<Record<SplitName, EncodedDataset>>,
+  maxLength: number,
+): string[] {
+  const notices: string[] = [];
+  for (const [name, { truncated }] of Object.entries(encoded)) {
+    if (truncated > 0) notices.push(`${datasets[name as SplitName]!.path}: ${truncated} texts were cut at ${maxLength} tokens`);
+  }
+  for (const name of ["validation", "test"] as const) {
+    const other = datasets[name];
+    const overlap = other && overlapNotice(datasets.train, other);
+    if (overlap) notices.push(overlap);
+  }
+  return notices;
+}

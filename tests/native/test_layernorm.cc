@@ -1,0 +1,137 @@
+// test_layernorm.cc — dropout + residual + layer norm + dropout: values, gradients, aliasing.
+#include "kernels/ref/layernorm.h"
+#include "op_test.h"
+
+using namespace permafrost;
+using namespace permafrost::test;
+using kernels::Dropout;
+using kernels::KernelTable;
+
+namespace {
+
+constexpr float kEps = 1e-12f;  // BERT's
+
+struct Problem {
+  int T, C;
+  Dropout inner, outer;
+  std::vector<float> x, residual, gain, bias, dy;
+  Problem(int rows, int columns, float p_inner, float p_outer, uint64_t seed) : T(rows), C(columns) {
+    Random random(seed + uint64_t(T * 1009 + C));
+    inner = {p_inner, seed, 4, 2};
+    outer = {p_outer, seed, 4, 3};
+    x = random.normals(size_t(T) * C, 2.0f, 0.5f);
+    residual = random.normals(size_t(T) * C);
+    gain = random.normals(size_t(C), 0.2f, 1.0f);
+    bias = random.normals(size_t(C));
+    dy = random.normals(size_t(T) * C);
+  }
+  std::string what(const char* op) const { return describe("%s T=%d C=%d inner=%g outer=%g", op, T, C, inner.p, outer.p); }
+};
+
+struct Exact {
+  std::vector<double> y, z, mean, rstd;
+};
+Exact exact_forward(const Problem& p, bool with_residual) {
+  Exact e;
+  e.y.resize(p.x.size());
+  e.z.resize(p.x.size());
+  e.mean.resize(size_t(p.T));
+  e.rstd.resize(size_t(p.T));
+  const std::vector<double> residual = widen(p.residual);
+  kernels::ref::layernorm_forward(e.y.data(), e.z.data(), e.mean.data(), e.rstd.data(), widen(p.x).data(),
+                                  with_residual ? residual.data() : nullptr, widen(p.gain).data(), widen(p.bias).data(), p.inner,
+                                  p.outer, double(kEps), p.T, p.C);
+  return e;
+}
+
+void for_problems(Context& t, const std::function<void(const Problem&)>& body) {
+  for (auto [T, C] : {std::pair{1, 2}, {3, 5}, {17, 31}, {33, 64}, {5, 384}, {50, 96}, {2, 1031}})
+    for (int mode = 0; mode < 4; ++mode) body(Problem(T, C, mode & 1 ? 0.1f : 0.0f, mode & 2 ? 0.2f : 0.0f, t.seed()));
+}
+
+}  // namespace
+
+TEST(layernorm, forward) {
+  for_problems(t, [&](const Problem& p) {
+    for (bool with_residual : {true, false}) {
+      const Exact e = exact_forward(p, with_residual);
+      const float* residual = with_residual ? p.residual.data() : nullptr;
+      check_op(t, p.what("forward"), {e.y, e.z, e.mean, e.rstd}, [&](const KernelTable& k, ThreadPool& pool) {
+        Guarded<float> y(t, "y", p.x.size()), z(t, "z", p.x.size()), mean(t, "mean", size_t(p.T)), rstd(t, "rstd", size_t(p.T));
+        k.layernorm_forward(y.data(), z.data(), mean.data(), rstd.data(), p.x.data(), residual, p.gain.data(), p.bias.data(), p.inner,
+                            p.outer, kEps, p.T, p.C, pool);
+        // Without what backward needs, and with z in the place of x: the same bits, x left alone in the first case.
+        Guarded<float> y2(t, "y", p.x.size()), x2(t, "x", p.x), y3(t, "y", p.x.size());
+        k.layernorm_forward(y2.data(), nullptr, nullptr, nullptr, x2.data(), residual, p.gain.data(), p.bias.data(), p.inner, p.outer, kEps,
+                            p.T, p.C, pool);
+        t.expect(same_bits(x2.values(), p.x), p.what("forward") + " on " + k.name + ": x changed");
+        k.layernorm_forward(y3.data(), x2.data(), mean.data(), rstd.data(), x2.data(), residual, p.gain.data(), p.bias.data(), p.inner,
+                            p.outer, kEps, p.T, p.C, pool);
+        t.expect(same_bits(y.values(), y2.values()) && same_bits(y.values(), y3.values()) && same_bits(z.values(), x2.values()),
+                 p.what("forward") + " on " + k.name + ": other bits without z or in place");
+        std::vector<float> all = y.values();
+        for (const auto& part : {z.values(), mean.values(), rstd.values()}) all.insert(all.end(), part.begin(), part.end());
+        return all;
+      });
+    }
+  });
+}
+
+TEST(layernorm, backward) {
+  for_problems(t, [&](const Problem& p) {
+    const Exact e = exact_forward(p, true);
+    const std::vector<float> z(e.z.begin(), e.z.end()), mean(e.mean.begin(), e.mean.end()), rstd(e.rstd.begin(), e.rstd.end());
+    const size_t n = p.x.size(), C = size_t(p.C);
+    std::vector<double> dx(n), dz(n), dgain(C), dbias(C);
+    kernels::ref::layernorm_backward(dx.data(), dz.data(), dgain.data(), dbias.data(), widen(p.dy).data(), widen(z).data(),
+                                     widen(mean).data(), widen(rstd).data(), widen(p.gain).data(), p.inner, p.outer, p.T, p.C);
+    check_op(t, p.what("backward"), {dx, dz, dgain, dbias}, [&](const KernelTable& k, ThreadPool& pool) {
+      Guarded<float> dx1(t, "dx", n), dz1(t, "dz", n), dg(t, "dgain", C), db(t, "dbias", C), in_place(t, "dy", p.dy);
+      k.layernorm_backward(dx1.data(), dz1.data(), dg.data(), db.data(), p.dy.data(), z.data(), mean.data(), rstd.data(), p.gain.data(),
+                           p.inner, p.outer, p.T, p.C, pool);
+      // Frozen gain, dy in the place of dz, dx not wanted (or in the same place when it is the same).
+      k.layernorm_backward(p.inner.p == 0 ? in_place.data() : nullptr, in_place.data(), nullptr, nullptr, in_place.data(), z.data(),
+                           mean.data(), rstd.data(), p.gain.data(), p.inner, p.outer, p.T, p.C, pool);
+      t.expect(same_bits(dz1.values(), in_place.values()), p.what("backward") + " on " + k.name + ": other bits in place");
+      std::vector<float> all = dx1.values();
+      for (const auto& part : {dz1.values(), dg.values(), db.values()}) all.insert(all.end(), part.begin(), part.end());
+      return all;
+    });
+  });
+}
+
+TEST(layernorm, rows_are_independent) {
+  ThreadPool pool(2);
+  const Problem p(40, 97, 0.0f, 0.0f, t.seed());
+  for (const KernelTable* k : tables(t)) {
+    std::vector<float> y(p.x.size()), row(size_t(p.C));
+    k->layernorm_forward(y.data(), nullptr, nullptr, nullptr, p.x.data(), p.residual.data(), p.gain.data(), p.bias.data(), {}, {}, kEps,
+                         p.T, p.C, pool);
+    for (int r : {0, 16, 39}) {
+      k->layernorm_forward(row.data(), nullptr, nullptr, nullptr, p.x.data() + size_t(r) * p.C, p.residual.data() + size_t(r) * p.C,
+                           p.gain.data(), p.bias.data(), {}, {}, kEps, 1, p.C, pool);
+      t.expect(std::memcmp(row.data(), y.data() + size_t(r) * p.C, row.size() * 4) == 0, describe("row %d alone has other bits on %s", r, k->name));
+    }
+  }
+}
+
+TEST(layernorm, gradients_by_differences) {
+  const Problem p(3, 7, 0.3f, 0.2f, t.seed());
+  const Exact e = exact_forward(p, true);
+  const size_t n = p.x.size(), C = size_t(p.C);
+  const std::vector<double> x = widen(p.x), residual = widen(p.residual), gain = widen(p.gain), bias = widen(p.bias), dy = widen(p.dy);
+  std::vector<double> dx(n), dz(n), dgain(C), dbias(C);
+  kernels::ref::layernorm_backward(dx.data(), dz.data(), dgain.data(), dbias.data(), dy.data(), e.z.data(), e.mean.data(), e.rstd.data(),
+                                   gain.data(), p.inner, p.outer, p.T, p.C);
+  const auto loss = [&](const std::vector<double>& x1, const std::vector<double>& r1, const std::vector<double>& g1,
+                        const std::vector<double>& b1) {
+    std::vector<double> y(n);
+    kernels::ref::layernorm_forward<double>(y.data(), nullptr, nullptr, nullptr, x1.data(), r1.data(), g1.data(), b1.data(), p.inner, p.outer,
+                                            double(kEps), p.T, p.C);
+    return weighted_sum(y, dy);
+  };
+  check_gradient(t, "dx", [&](const auto& v) { return loss(v, residual, gain, bias); }, x, dx);
+  check_gradient(t, "dresidual", [&](const auto& v) { return loss(x, v, gain, bias); }, residual, dz);
+  check_gradient(t, "dgain", [&](const auto& v) { return loss(x, residual, v, bias); }, gain, dgain);
+  check_gradient(t, "dbias", [&](const auto& v) { return loss(x, residual, gain, v); }, bias, dbias);
+}

@@ -1,0 +1,138 @@
+/**
+ * Does the protocol keep its error rate, and is the random arm needed at all? Seeded simulations of whole searches.
+ *
+ * One search: seven layers whose rates do nothing, a head whose rate matters, noise. Asked of each idle layer: does its
+ * rate go with the objective (Pearson, p < .05)?
+ */
+import { describe, expect, it } from "vitest";
+import { pearson } from "../../../src/analysis/correlation.js";
+import { binomialCdf, binomialSf } from "../../../src/analysis/distributions.js";
+import { analyseLayers } from "../../../src/analysis/layers.js";
+import { Random } from "../../../src/analysis/random.js";
+import type { LayerTrial } from "../../../src/analysis/types.js";
+import { GROUPS, randomTrials } from "./arms.js";
+
+const TRIALS = 50;
+const LOW = -6;
+const HIGH = -2;
+type LogRates = Record<string, number>;
+
+const objective = (random: Random) => (logs: LogRates) =>
+  0.9 + 0.02 * ((logs.head! - LOW) / (HIGH - LOW)) + 0.01 * random.normal();
+
+function uniformRates(random: Random): LogRates {
+  return Object.fromEntries(GROUPS.map((group) => [group, LOW + (HIGH - LOW) * random.uniform()]));
+}
+
+/**
+ * What every good optimiser does, at its plainest: after ten random trials it proposes near one of the best five, with a
+ * width that shrinks. Values rise as it learns the head, and the idle layers drift along with time.
+ */
+function adaptiveSearch(random: Random): { logs: LogRates; value: number }[] {
+  const evaluate = objective(random);
+  const done: { logs: LogRates; value: number }[] = [];
+  for (let t = 0; t < TRIALS; t += 1) {
+    const best = [...done].sort((a, b) => b.value - a.value).slice(0, 5);
+    const parent = best[best.length > 0 ? random.below(best.length) : 0];
+    const width = (HIGH - LOW) * 0.35 * 0.97 ** t;
+    const logs =
+      t < 10 || !parent
+        ? uniformRates(random)
+        : Object.fromEntries(
+            GROUPS.map((g) => [g, Math.min(HIGH, Math.max(LOW, parent.logs[g]! + width * random.normal()))]),
+          );
+    done.push({ logs, value: evaluate(logs) });
+  }
+  return done;
+}
+
+function randomSearch(random: Random): { logs: LogRates; value: number }[] {
+  const evaluate = objective(random);
+  return Array.from({ length: TRIALS }, () => {
+    const logs = uniformRates(random);
+    return { logs, value: evaluate(logs) };
+  });
+}
+
+/** Tests of idle layers that come out significant, and all of them. */
+function falsePositives(search: (random: Random) => { logs: LogRates; value: number }[], sims: number) {
+  let positive = 0;
+  let tests = 0;
+  for (let k = 0; k < sims; k += 1) {
+    const trials = search(new Random(k, "simulation"));
+    const values = trials.map((trial) => trial.value);
+    for (const group of GROUPS.filter((g) => g !== "head")) {
+      const logs = trials.map((trial) => trial.logs[group]!);
+      const { asymptoticP } = pearson(logs, values, { random: new Random(k), permutations: 0, resamples: 0 });
+      tests += 1;
+      if (asymptoticP! < 0.05) positive += 1;
+    }
+  }
+  return { positive, tests };
+}
+
+/** Whether `positive` of `tests` is within the central 99.9 % of a binomial with the nominal rate. */
+function withinNominal(positive: number, tests: number, nominal = 0.05): boolean {
+  return binomialCdf(positive, tests, nominal) > 0.0005 && binomialSf(positive - 1, tests, nominal) > 0.0005;
+}
+
+describe("false positives at p < .05", () => {
+  it("random arm: within the binomial interval of the nominal rate", () => {
+    const { positive, tests } = falsePositives(randomSearch, 300);
+    expect(withinNominal(positive, tests), `${positive} of ${tests}`).toBe(true);
+  });
+
+  it("optimised arm, analysed as if it were random: far above it", () => {
+    const { positive, tests } = falsePositives(adaptiveSearch, 300);
+    expect(positive / tests).toBeGreaterThan(0.1);
+    expect(withinNominal(positive, tests)).toBe(false);
+  });
+});
+
+describe("the whole of analyseLayers on random trials", () => {
+  const settings = { permutations: 199, resamples: 0 };
+
+  it("with no effect: permutation p at its nominal rate for every statistic, any q < .05 in at most its share", () => {
+    const counts = new Map<string, number>();
+    let families = 0;
+    let tests = 0;
+    const sims = 60;
+    for (let k = 0; k < sims; k += 1) {
+      const random = new Random(k, "null");
+      const trials = randomTrials(random, 40, () => 0.9 + 0.02 * random.normal());
+      const { groups } = analyseLayers(trials, { seed: k, ...settings });
+      for (const { random: arm } of groups) {
+        tests += 1;
+        for (const a of [
+          arm.frozen.pointBiserial,
+          arm.frozen.rankBiserial,
+          arm.rate.pearson,
+          arm.rate.spearman,
+          arm.rate.partial,
+        ])
+          if (a.permutation!.p <= 0.05) counts.set(a.method, (counts.get(a.method) ?? 0) + 1);
+      }
+      if (groups.some((g) => g.random.rate.spearman.q! < 0.05)) families += 1;
+    }
+    expect(counts.size).toBe(5);
+    for (const [method, positive] of counts)
+      expect(withinNominal(positive, tests), `${method}: ${positive} of ${tests}`).toBe(true);
+    // Under the global null BH's q controls the chance of any discovery.
+    expect(binomialSf(families - 1, sims, 0.05)).toBeGreaterThan(0.0005);
+  });
+
+  it("with an effect: finds it in nearly every search of 60 trials", () => {
+    let found = 0;
+    for (let k = 0; k < 30; k += 1) {
+      const random = new Random(k, "effect");
+      const trials: LayerTrial[] = randomTrials(
+        random,
+        60,
+        (rates) => 0.9 - (rates["layer.5"] === 0 ? 0.03 : 0) + 0.015 * random.normal(),
+      );
+      const { ranking } = analyseLayers(trials, { seed: k, ...settings, permutations: 499 });
+      if (ranking.find((g) => g.group === "layer.5")!.reading.startsWith("better trained")) found += 1;
+    }
+    expect(found).toBeGreaterThanOrEqual(28);
+  });
+});

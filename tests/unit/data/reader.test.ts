@@ -1,0 +1,214 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { datasetOf, readDataset } from "../../../src/data/reader.js";
+import { DataError } from "../../../src/errors.js";
+
+const folder = mkdtempSync(path.join(tmpdir(), "permafrost-reader-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let files = 0;
+function file(extension: string, contents: string | Uint8Array): string {
+  const place = path.join(folder, `${++files}.${extension}`);
+  writeFileSync(place, contents);
+  return place;
+}
+
+const read = (place: string, requireLabels = true) => readDataset(place, { requireLabels });
+
+/** The error of reading, with the folder's name taken out. */
+async function failure(place: string, requireLabels = true): Promise<{ code: string; text: string }> {
+  const error = await read(place, requireLabels).then(
+    () => null,
+    (e: unknown) => e,
+  );
+  expect(error).toBeInstanceOf(DataError);
+  const { code, message } = error as DataError;
+  return { code, text: message.replaceAll(place, "FILE") };
+}
+
+describe("what is read", () => {
+  test("CSV: quotes, commas, line breaks in quotes, CRLF, a byte order mark", async () => {
+    const csv = '\uFEFFtext,label\r\n"a, ""b""",x\r\n"two\r\nlines",y\r\n\r\n5" disk,x\r\n';
+    const dataset = await read(file("csv", csv));
+    expect(dataset.examples).toEqual([
+      { text: 'a, "b"', label: "x" },
+      { text: "two\r\nlines", label: "y" },
+      { text: '5" disk', label: "x" },
+    ]);
+    expect(Array.from(dataset.lines)).toEqual([2, 3, 6]);
+    expect(dataset.notices).toEqual([]);
+    expect(dataset.hash).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test("CSV: pairs, columns in any order, a last line without an end", async () => {
+    const dataset = await read(file("csv", "label,text_b,text\nx,b,a\ny,d,c"));
+    expect(dataset.examples).toEqual([
+      { text: "a", textB: "b", label: "x" },
+      { text: "c", textB: "d", label: "y" },
+    ]);
+  });
+
+  test("CSV labels that are all integers are numbers, otherwise strings", async () => {
+    expect((await read(file("csv", "text,label\na,10\nb,-2\n"))).examples.map((e) => e.label)).toEqual([
+      10, -2,
+    ]);
+    expect((await read(file("csv", "text,label\na,10\nb,x\n"))).examples.map((e) => e.label)).toEqual([
+      "10",
+      "x",
+    ]);
+    expect((await read(file("csv", "text,label\na,01\nb,v1.5\n"))).examples[0]?.label).toBe("01");
+  });
+
+  test("JSONL keeps the type of labels; blank lines are skipped", async () => {
+    const dataset = await read(file("jsonl", '{"text":"a","label":1}\n\n{"text":"b","label":"1"}\r\n'));
+    expect(dataset.examples.map((e) => e.label)).toEqual([1, "1"]);
+    expect(Array.from(dataset.lines)).toEqual([1, 3]);
+  });
+
+  test("columns that are not used and empty texts are noticed", async () => {
+    const place = file("jsonl", '{"text":"a","label":"x","id":7}\n{"text":" ","label":"y","more":[1]}\n');
+    expect((await read(place)).notices).toEqual([
+      `${place}: columns not used: id, more`,
+      `${place}: 1 rows have an empty text`,
+    ]);
+  });
+
+  test("without labels, and labels that cannot be used, when only predicting", async () => {
+    const dataset = await read(
+      file("jsonl", '{"text":"a"}\n{"text":"b","label":3.5}\n{"text":"c","label":2}\n'),
+      false,
+    );
+    expect(dataset.examples).toEqual([{ text: "a" }, { text: "b" }, { text: "c", label: 2 }]);
+  });
+
+  test("standard input, CSV or JSONL by the first character", async () => {
+    const stdin = (text: string) =>
+      (async function* () {
+        for (const byte of Buffer.from(text)) yield Uint8Array.of(byte); // worst chunks
+      })();
+    for (const text of ['\n{"text":"é"}\n', "text\né\n"]) {
+      const dataset = await readDataset("-", { requireLabels: false, stdin: stdin(text) });
+      expect(dataset.examples).toEqual([{ text: "é" }]);
+    }
+  });
+
+  test("any chunking gives the same rows", async () => {
+    const text = `text,label\n${Array.from({ length: 500 }, (_, i) => `"né ${i}\nx",${i % 3}`).join("\n")}\n`;
+    const whole = await read(file("csv", text));
+    const bytes = Buffer.from(text);
+    for (const size of [1, 7, 4096]) {
+      const stdin = (async function* () {
+        for (let i = 0; i < bytes.length; i += size) yield bytes.subarray(i, i + size);
+      })();
+      const pieces = await readDataset("-", { requireLabels: true, stdin });
+      expect({ ...pieces, path: "" }).toEqual({ ...whole, path: "" });
+    }
+  });
+
+  test("rows in memory", () => {
+    const dataset = datasetOf("train", [{ text: "a", text_b: "b", label: 0 }], { requireLabels: true });
+    expect(dataset.examples).toEqual([{ text: "a", textB: "b", label: 0 }]);
+  });
+});
+
+describe("what is refused", () => {
+  test("no such file, a folder", async () => {
+    expect((await failure(path.join(folder, "none.csv"))).text).toContain("received no such file");
+    expect((await failure(folder)).code).toBe("ERR_DATA_FILE");
+  });
+
+  test.each([
+    ["csv", ""],
+    ["csv", "text,label\n"],
+    ["jsonl", "\n \n"],
+  ])("an empty file: %s %j", async (extension, contents) => {
+    expect((await failure(file(extension, contents))).code).toBe("ERR_EMPTY");
+  });
+
+  test("a column that is missing, or named twice", async () => {
+    const { code, text } = await failure(file("csv", "sentence,y\na,b\n"));
+    expect(code).toBe("ERR_COLUMN");
+    expect(text).toContain('expected a column "text", received "sentence", "y"');
+    expect(text).toContain('expected a column "label"');
+    expect((await failure(file("csv", "text,label,text\na,b,c\n"))).text).toContain('received "text" twice');
+  });
+
+  test("bytes that are not UTF-8, with line and byte", async () => {
+    const bad = Buffer.concat([Buffer.from("text,label\ngood,x\nca"), Buffer.of(0xe9), Buffer.from(",y\n")]);
+    const { code, text } = await failure(file("csv", bad));
+    expect(code).toBe("ERR_ENCODING");
+    expect(text).toContain("FILE:3");
+    expect(text).toContain("byte 0xe9 at byte 3 of the line");
+    const cut = Buffer.concat([Buffer.from('{"text":"a'), Buffer.of(0xe2, 0x82)]);
+    expect((await failure(file("jsonl", cut))).code).toBe("ERR_ENCODING");
+  });
+
+  test("NUL and UTF-16", async () => {
+    expect((await failure(file("csv", "text,label\na\0b,x\n"))).text).toContain("FILE:2");
+    expect((await failure(file("csv", Buffer.from("text,label\n", "utf16le")))).code).toBe("ERR_ENCODING");
+  });
+
+  test("labels that are not classes", async () => {
+    const csv = await failure(file("csv", "text,label\na,1\nb,2.5\n"));
+    expect(csv.text).toMatch(
+      /FILE:3 +expected a class as label, received 2.5; regression is not supported yet/,
+    );
+    const jsonl = await failure(file("jsonl", '{"text":"a","label":5}\n{"text":"b","label":3.8}\n'));
+    expect(jsonl.text).toMatch(/FILE:2 +expected a class as label, received 3.8; regression/);
+    for (const label of ["true", "null", "[]", '""', "1e300"]) {
+      expect((await failure(file("jsonl", `{"text":"a","label":${label}}\n`))).code).toBe("ERR_ROWS");
+    }
+  });
+
+  test("many bad rows: the first ten, and how many", async () => {
+    const { text } = await failure(file("jsonl", '{"text":1,"label":"x"}\n'.repeat(25)));
+    expect(text).toContain("25 rows cannot be used");
+    expect(text.split("\n").length).toBe(11);
+    expect(text).toMatch(/FILE:10 +expected "text" as a string, received 1$/m);
+  });
+
+  test("rows of every other wrong kind", async () => {
+    const rows = ["nonsense", "[1]", '{"label":"x"}', '{"text":"a"}', '{"text":"\\ud800","label":"x"}', "7"];
+    const { text } = await failure(file("jsonl", rows.join("\n")));
+    expect(text).toContain("6 rows cannot be used");
+    expect((await failure(file("csv", "text,label\na,b,c\nd,e\n"))).text).toContain(
+      "FILE:2   expected 2 fields, as in the header, received 3 (a comma in a text needs quotes around it)",
+    );
+    expect((await failure(file("json", '[{"text":"a"}]'))).text).toContain("one JSON object a line");
+  });
+
+  test("some rows with text_b, some without", async () => {
+    const rows = '{"text":"a","text_b":"b","label":"x"}\n{"text":"a","label":"x"}\n';
+    expect((await failure(file("jsonl", rows))).text).toContain(
+      "expected text_b, as on the first row, received none",
+    );
+  });
+
+  test("a quote that is never closed", async () => {
+    const { code, text } = await failure(file("csv", 'text,label\n"never,x\nb,y\n'));
+    expect(code).toBe("ERR_CSV");
+    expect(text).toContain("inside quotes");
+  });
+
+  test("one endless line costs bounded memory", async () => {
+    const chunk = Buffer.alloc(1 << 20, "x");
+    let given = 0;
+    const stdin = (async function* () {
+      for (; given < 100; given++) yield chunk;
+    })();
+    await expect(readDataset("-", { requireLabels: true, stdin })).rejects.toThrow(/a line of at most/);
+    expect(given).toBeLessThan(20);
+  });
+
+  test("one endless quoted record costs bounded memory", async () => {
+    let given = 0;
+    const stdin = (async function* () {
+      yield Buffer.from('text,label\n"');
+      for (; given < 100; given++) yield Buffer.from(`${"x".repeat((1 << 20) - 1)}\n`);
+    })();
+    await expect(readDataset("-", { requireLabels: true, stdin })).rejects.toThrow(/a quote left open/);
+    expect(given).toBeLessThan(20);
+  });
+});

@@ -1,0 +1,190 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect, test } from "vitest";
+import { writeAtomic, writeFileAtomic, writeJsonAtomic } from "../../../src/models/atomic.js";
+import { type CardData, modelCard } from "../../../src/models/card.js";
+import { type SaveOptions, saveModelFolder } from "../../../src/models/export.js";
+import { loadModelFolder } from "../../../src/models/folder.js";
+import { initialiseModel } from "../../../src/models/init.js";
+import { readSafetensors } from "../../../src/models/safetensors.js";
+import type { Pooling } from "../../../src/models/types.js";
+import { temporaryFolder, tinyFolder } from "./tiny.js";
+
+const base = temporaryFolder();
+const card: CardData = { name: "demo", baseModel: "base/model", dataset: "questions", metrics: [] };
+const LABELS = ["no", 'say "yes"'];
+
+async function trained(pooling: Pooling = "cls"): Promise<SaveOptions> {
+  const dir = path.join(base, "source");
+  await tinyFolder(dir, {
+    torch_dtype: "float16",
+    auto_map: {},
+    own_key: [1],
+    num_labels: 7,
+    architectures: ["BertModel"],
+  });
+  writeFileSync(path.join(dir, "tokenizer.json"), '{ "kept": "as is" }\n');
+  writeFileSync(path.join(dir, "vocab.txt"), "a\nb\n");
+  const source = await loadModelFolder(dir, { pooling });
+  return { source, tensors: initialiseModel(source, LABELS, 1).tensors, labels: LABELS, card };
+}
+
+test("a folder that Hugging Face's loader knows, and that we read back bit for bit", async () => {
+  const options = await trained();
+  const out = path.join(base, "deep", "out");
+  await saveModelFolder(out, options);
+  expect(readdirSync(out).sort()).toEqual([
+    "README.md",
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "vocab.txt",
+  ]);
+  expect(readdirSync(path.dirname(out))).toEqual(["out"]);
+  expect(statSync(out).mode & 0o055).toBe(0o055 & ~process.umask());
+  const config = JSON.parse(readFileSync(path.join(out, "config.json"), "utf8"));
+  expect(config).toMatchObject({
+    architectures: ["BertForSequenceClassification"],
+    model_type: "bert",
+    dtype: "float32",
+    id2label: { 0: "no", 1: 'say "yes"' },
+    label2id: { no: 0, 'say "yes"': 1 },
+    problem_type: "single_label_classification",
+    own_key: [1],
+  });
+  for (const key of ["torch_dtype", "auto_map", "num_labels", "permafrost_pooling"])
+    expect(config).not.toHaveProperty(key);
+  expect(readFileSync(path.join(out, "tokenizer.json"), "utf8")).toBe('{ "kept": "as is" }\n');
+  const names = [...(await readSafetensors(path.join(out, "model.safetensors"))).keys()];
+  expect(names.filter((name) => !name.startsWith("bert."))).toEqual(["classifier.bias", "classifier.weight"]);
+  const back = await loadModelFolder(out);
+  expect([back.labels, back.notices]).toEqual([LABELS, []]);
+  for (const [name, tensor] of options.tensors) expect(back.tensors.get(name)).toEqual(tensor);
+});
+
+test("mean pooling is recorded, and the card says who cannot read it", async () => {
+  const out = path.join(base, "mean");
+  await saveModelFolder(out, await trained("mean"));
+  expect((await loadModelFolder(out)).pooling).toBe("mean");
+  expect(readFileSync(path.join(out, "README.md"), "utf8")).toContain(
+    "`AutoModelForSequenceClassification` cannot represent that",
+  );
+});
+
+test("half precision on request", async () => {
+  const out = path.join(base, "half");
+  await saveModelFolder(out, { ...(await trained()), dtype: "BF16" });
+  expect(JSON.parse(readFileSync(path.join(out, "config.json"), "utf8")).dtype).toBe("bfloat16");
+  expect((await loadModelFolder(out)).tensors.size).toBe(41);
+});
+
+test("into a folder that is there: its other files stay, an old index goes", async () => {
+  const out = path.join(base, "there");
+  mkdirSync(out);
+  writeFileSync(path.join(out, "trainer_state.json"), "{}");
+  writeFileSync(path.join(out, "model.safetensors.index.json"), "{}");
+  await saveModelFolder(out, await trained());
+  await saveModelFolder(out, await trained());
+  expect(readdirSync(out)).toContain("trainer_state.json");
+  expect(readdirSync(out)).not.toContain("model.safetensors.index.json");
+  expect((await loadModelFolder(out)).labels).toEqual(LABELS);
+});
+
+test("nothing is left when it fails", async () => {
+  const options = await trained();
+  const before = readdirSync(base).sort();
+  const missing = new Map([...options.tensors].slice(1));
+  await expect(saveModelFolder(path.join(base, "bad"), { ...options, tensors: missing })).rejects.toThrow(
+    /word_embeddings.weight +expected a tensor \[11, 8\], received none/,
+  );
+  const extra = new Map([...options.tensors, ["x", { name: "x", shape: [1], data: new Float32Array(1) }]]);
+  await expect(saveModelFolder(path.join(base, "bad"), { ...options, tensors: extra })).rejects.toThrow(
+    /others too/,
+  );
+  writeFileSync(path.join(base, "a-file"), "");
+  await expect(saveModelFolder(path.join(base, "a-file", "out"), options)).rejects.toMatchObject({
+    code: "ERR_WRITE",
+  });
+  await expect(saveModelFolder(path.join(base, "a-file"), options)).rejects.toMatchObject({
+    code: "ERR_WRITE",
+  });
+  expect(readdirSync(base).sort()).toEqual([...before, "a-file"].sort());
+});
+
+test("an atomic write that fails leaves the old file, and no other", async () => {
+  const file = path.join(base, "atomic", "x.json");
+  await writeJsonAtomic(file, { a: 1 });
+  const full = Object.assign(new Error("full"), { code: "ENOSPC" });
+  await expect(
+    writeAtomic(file, async (handle) => {
+      await handle.write("half");
+      throw full;
+    }),
+  ).rejects.toThrow(/x.json: not written[\s\S]*no space left on the device/);
+  await expect(writeFileAtomic(path.join(file, "y"), "")).rejects.toMatchObject({ code: "ERR_WRITE" });
+  expect(readFileSync(file, "utf8")).toBe('{\n  "a": 1\n}\n');
+  expect(readdirSync(path.dirname(file))).toEqual(["x.json"]);
+});
+
+test("the model card", () => {
+  const text = modelCard({
+    ...card,
+    license: "apache-2.0",
+    metrics: [{ type: "accuracy", value: 0.971, split: "test" }],
+    learningRates: { embeddings: 0, "layer.0": 2e-5 },
+    hyperparameters: { num_train_epochs: 3 },
+    tags: ["a: b"],
+  });
+  expect(text).toMatchInlineSnapshot(`
+    "---
+    library_name: transformers
+    license: "apache-2.0"
+    base_model: "base/model"
+    pipeline_tag: text-classification
+    tags:
+      - "text-classification"
+      - "permafrost"
+      - "a: b"
+    metrics:
+      - "accuracy"
+    model-index:
+      - name: "demo"
+        results:
+          - task:
+              type: text-classification
+              name: Text Classification
+            dataset:
+              name: "questions"
+              type: "questions"
+            metrics:
+              - type: "accuracy"
+                value: 0.971
+                name: "accuracy (test)"
+    ---
+
+    # demo
+
+    A text classifier: base/model fine-tuned on questions.
+
+    ## Results
+
+    | metric | split | value |
+    | --- | --- | --- |
+    | accuracy | test | 0.9710 |
+
+    ## Learning rate of each layer
+
+    | group | learning rate |
+    | --- | --- |
+    | embeddings | 0 (frozen) |
+    | layer.0 | 0.00002 |
+
+    ## Training
+
+    | argument | value |
+    | --- | --- |
+    | \`num_train_epochs\` | 3 |
+
+    "
+  `);
+});
