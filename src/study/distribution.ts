@@ -103,15 +103,15 @@ export function checkCompatible(name: string, before: Distribution, now: Distrib
     new ConfigError("ERR_SPACE_CHANGED", "A dimension changed within one study", [
       { path: name, expected, received, hint: "start a new study for a new space" },
     ]);
+  if (before.kind !== now.kind) throw refuse(`kind ${before.kind}`, `kind ${now.kind}`);
   if (before.kind === "categorical" || now.kind === "categorical") {
-    if (before.kind !== now.kind) throw refuse(`kind ${before.kind}`, `kind ${now.kind}`);
-    const [a, b] = [before.choices, (now as typeof before).choices];
+    if (before.kind !== "categorical" || now.kind !== "categorical") return;
+    const [a, b] = [before.choices, now.choices];
     if (a.length !== b.length || a.some((choice, i) => choice !== b[i])) {
       throw refuse(`choices ${JSON.stringify(a)}`, JSON.stringify(b));
     }
     return;
   }
-  if (before.kind !== now.kind) throw refuse(`kind ${before.kind}`, `kind ${now.kind}`);
   if ((before.log ?? false) !== (now.log ?? false)) {
     throw refuse(before.log ? "log scale" : "linear scale", now.log ? "log scale" : "linear scale");
   }

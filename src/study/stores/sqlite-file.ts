@@ -1,0 +1,110 @@
+/** Opening the file: whose it is, whether we may write it, and what its errors mean. */
+import { createRequire } from "node:module";
+import path from "node:path";
+import { StoreError } from "../../errors.js";
+import { ALEMBIC_HEAD, SCHEMA } from "./schema.js";
+
+/** What we use of libsql, a synchronous SQLite (prebuilt for every platform: nothing to compile). */
+export interface Database {
+  prepare(sql: string): Statement;
+  exec(sql: string): unknown;
+  pragma(text: string): unknown;
+  close(): unknown;
+}
+export interface Statement {
+  run(...values: unknown[]): { changes: number; lastInsertRowid: number | bigint };
+  get(...values: unknown[]): Record<string, unknown> | undefined;
+  all(...values: unknown[]): Record<string, unknown>[];
+}
+
+/** How long a locked file is waited for. */
+export const BUSY_MS = 60_000;
+
+/**
+ * `sqlite:///study.db` (relative) or `sqlite:////tmp/study.db` (absolute), as SQLAlchemy has it.
+ *
+ * @throws StoreError ERR_STORE_URL.
+ */
+export function sqlitePath(url: string): string {
+  const match = /^sqlite:\/\/\/(.+)$/s.exec(url);
+  if (match) return match[1]!;
+  throw new StoreError("ERR_STORE_URL", "The study storage was not understood", [
+    { path: "storage", expected: "sqlite:///FILE, or sqlite:////FILE for an absolute path", received: JSON.stringify(url) },
+  ]);
+}
+
+/**
+ * Opens or creates the file. One that is not a study of this schema is left exactly as it was.
+ *
+ * @throws StoreError ERR_STORE_OPEN, ERR_STORE_NOT_A_STUDY, ERR_STORE_SCHEMA.
+ */
+export function openDatabase(url: string): Database {
+  const file = path.resolve(sqlitePath(url));
+  let database: Database | undefined;
+  try {
+    const Libsql = createRequire(import.meta.url)("libsql") as new (file: string) => Database;
+    database = new Libsql(file);
+    database.pragma(`busy_timeout = ${BUSY_MS}`);
+    checkSchema(database, url);
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = FULL");
+    return database;
+  } catch (cause) {
+    database?.close();
+    throw cause instanceof StoreError ? cause : storeFault(url, cause);
+  }
+}
+
+function checkSchema(database: Database, url: string): void {
+  const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all().map((row) => row.name);
+  if (tables.length === 0) {
+    // Two processes may create at once: the second sees the first's tables inside its own transaction.
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      const made = database.prepare("SELECT count(*) AS n FROM sqlite_master WHERE type = 'table'").get()!.n;
+      if (made === 0) database.exec(SCHEMA);
+      database.exec("COMMIT");
+    } catch (error) {
+      database.exec("ROLLBACK");
+      throw error;
+    }
+    return;
+  }
+  if (!tables.includes("alembic_version") || !tables.includes("studies")) {
+    throw new StoreError("ERR_STORE_NOT_A_STUDY", "The file is a database, but not a study", [
+      { path: url, expected: "a file Optuna or permafrost made, or none", received: `tables ${tables.slice(0, 5).join(", ")}` },
+    ]);
+  }
+  const head = String(database.prepare("SELECT version_num FROM alembic_version").get()?.version_num);
+  if (head !== ALEMBIC_HEAD) {
+    throw new StoreError("ERR_STORE_SCHEMA", "The study was written by another version of Optuna; it was left as it is", [
+      {
+        path: `${url}: alembic_version`,
+        expected: `${ALEMBIC_HEAD} (Optuna 3.2 to 5.0)`,
+        received: head,
+        hint: "an older one: run `optuna storage upgrade --storage URL`; a newer one: upgrade permafrost",
+      },
+    ]);
+  }
+}
+
+/** SQLite's own errors as ours: file, what was expected, what happened. */
+export function storeFault(url: string, cause: unknown): StoreError {
+  const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
+  const text = `${code} ${message}`;
+  const [ours, expected, hint] = /FULL|disk is full/i.test(text)
+    ? ["ERR_STORE_FULL", "room on the disk", "results acknowledged so far are kept; free some space and --resume"]
+    : /BUSY|locked/i.test(text)
+      ? ["ERR_STORE_BUSY", `the lock within ${BUSY_MS / 1000} s`, "another process holds the study; try again"]
+      : /READONLY|readonly|CANTOPEN|unable to open/i.test(text)
+        ? ["ERR_STORE_OPEN", "a file that can be opened and written", "does its folder exist, and may you write there?"]
+        : /NOTADB|not a database|CORRUPT|malformed/i.test(text)
+          ? ["ERR_STORE_NOT_A_STUDY", "an SQLite database", "the file was left as it is"]
+          : ["ERR_STORE", "a working study storage", undefined];
+  return new StoreError(
+    ours as string,
+    "The study storage failed",
+    [{ path: url, expected: expected as string, received: message, ...(hint ? { hint } : {}) }],
+    { cause },
+  );
+}

@@ -1,0 +1,67 @@
+import type { Pruner } from "./pruner.js";
+import type { Attrs, Store } from "./store.js";
+import type { Arm, Direction, Params, TrialRecord } from "./types.js";
+
+export interface TrialContext {
+  readonly store: Store;
+  readonly studyId: number;
+  readonly pruner: Pruner;
+  readonly direction: Direction;
+}
+
+/** A running trial: the only mutable thing of a study. Ends with exactly one of `complete`, `prune`, `fail`. */
+export class Trial {
+  readonly number: number;
+  readonly trialId: number;
+  readonly params: Params;
+  readonly arm: Arm;
+  readonly #reports = new Map<number, number>();
+
+  constructor(
+    record: Pick<TrialRecord, "number" | "trialId">,
+    params: Params,
+    arm: Arm,
+    private readonly context: TrialContext,
+  ) {
+    this.number = record.number;
+    this.trialId = record.trialId;
+    this.params = params;
+    this.arm = arm;
+  }
+
+  /** Stores an intermediate value at once; the first report of a step counts. */
+  async report(value: number, step: number): Promise<void> {
+    if (!this.#reports.has(step)) this.#reports.set(step, value);
+    await this.context.store.updateTrial(this.trialId, { intermediateValues: new Map([[step, value]]) });
+  }
+
+  /** Should it stop? Never for the randomised arm (its trials must not be missing for a reason) nor for warm starts. */
+  async shouldPrune(): Promise<boolean> {
+    if (this.arm !== "optimized") return false;
+    const { store, studyId, pruner, direction } = this.context;
+    const others = (await store.trials(studyId)).filter((t) => t.number !== this.number);
+    return pruner.prune({ number: this.number, intermediateValues: this.#reports }, others, direction);
+  }
+
+  /** NaN makes the trial FAIL, as in Optuna. */
+  async complete(value: number, userAttrs: Attrs = {}): Promise<void> {
+    if (Number.isNaN(value)) return this.fail("the value is NaN", userAttrs);
+    await this.context.store.finishTrial(this.trialId, { state: "COMPLETE", value, userAttrs });
+  }
+
+  /** Its value is the last report, as in Optuna. */
+  async prune(userAttrs: Attrs = {}): Promise<void> {
+    const last = [...this.#reports].sort(([a], [b]) => b - a)[0]?.[1];
+    const value = last === undefined || Number.isNaN(last) ? null : last;
+    await this.context.store.finishTrial(this.trialId, { state: "PRUNED", value, userAttrs });
+  }
+
+  async fail(reason: string, userAttrs: Attrs = {}): Promise<void> {
+    await this.context.store.finishTrial(this.trialId, {
+      state: "FAIL",
+      value: null,
+      userAttrs,
+      systemAttrs: { fail_reason: reason },
+    });
+  }
+}
