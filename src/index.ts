@@ -1,0 +1,71 @@
+/** permafrost: a learning rate for each layer. Public names. */
+import { type PredictOptions, predictOptions, type SearchOptions, searchOptions, type TrainOptions, trainOptions } from "./config/schema.js";
+import { resolve } from "./config/resolve.js";
+import type { SearchEvent, TrainEvent } from "./events.js";
+import { addon } from "./native/call.js";
+import { Model } from "./predict.js";
+import { Run } from "./run.js";
+import { runSearch, type SearchResult } from "./search/search.js";
+import { runFineTune, type TrainResult } from "./train/fine-tune.js";
+
+export type { ArmResult, Comparison, LayerFindings, LayerTrial, SeedResult } from "./analysis/index.js";
+export type { PredictOptions, SearchOptions, TrainOptions } from "./config/schema.js";
+export {
+  ConfigError,
+  DataError,
+  type Issue,
+  ModelError,
+  NativeError,
+  PermafrostError,
+  StoreError,
+  TrainingError,
+} from "./errors.js";
+export type { SearchEvent, SearchPhase, TrainEvent } from "./events.js";
+export type { DeviceInfo, VersionInfo } from "./native/contract.js";
+export { type HiddenStates, Model, type Prediction, type TextInput } from "./predict.js";
+export { buildReport, renderHtml, renderJson, renderMarkdown, renderTerminal, type SearchFindings } from "./report/index.js";
+export { Run } from "./run.js";
+export type { SearchResult } from "./search/search.js";
+export type { TrainResult } from "./train/fine-tune.js";
+
+interface Abortable {
+  /** Stops the work; the run rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Searches a learning rate for each layer, trains the winner, compares it with a tuned uniform rate, writes a report and
+ * a model folder to `outputDir`. Iterate the run for progress, await it for the result.
+ *
+ * @throws ConfigError, DataError, ModelError, StoreError, TrainingError (from the run).
+ *
+ * @example
+ * const { rates } = await search({ model: "minilm", train: "train.jsonl", validation: "dev.jsonl", test: "test.jsonl" });
+ */
+export function search({ signal, ...options }: SearchOptions & Abortable): Run<SearchEvent, SearchResult> {
+  const { config, warnings } = resolve(searchOptions, options);
+  return new Run(async (emit, stop) => {
+    for (const message of warnings) emit({ type: "notice", message });
+    return runSearch(config, emit, stop);
+  }, signal);
+}
+
+/** Trains one configuration and writes a model folder to `outputDir`. */
+export function fineTune({ signal, ...options }: TrainOptions & Abortable): Run<TrainEvent, TrainResult> {
+  const { config, warnings } = resolve(trainOptions, options);
+  return new Run(async (emit, stop) => {
+    for (const message of warnings) emit({ type: "notice", message });
+    return runFineTune(config, emit, stop);
+  }, signal);
+}
+
+/** Loads a trained classifier, of permafrost's or Hugging Face's making. Dispose it when done. */
+export async function loadModel(model: string, options: Omit<PredictOptions, "model"> = {}): Promise<Model> {
+  return Model.load(resolve(predictOptions, { ...options, model }).config);
+}
+
+/** Version and compiler of the native core. */
+export const version = () => addon().version();
+
+/** What this machine can run. */
+export const listDevices = () => addon().listDevices();

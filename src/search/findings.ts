@@ -1,0 +1,90 @@
+/** Assembles what the report is made of from stored trials and finished arms. */
+import os from "node:os";
+import { analyseLayers, type ArmResult, compareArms, type LayerTrial } from "../analysis/index.js";
+import type { SearchConfig } from "../config/schema.js";
+import { addon } from "../native/call.js";
+import type { ReportNotice, SearchFindings } from "../report/index.js";
+import { armOf } from "../study/study.js";
+import type { TrialRecord } from "../study/types.js";
+import type { Split, Task } from "../train/task.js";
+import { isFinished, type TrialAttrs } from "./arm-search.js";
+
+/** A stored trial as the analysis reads it; null for one that never ran here (made by another program). */
+export function layerTrial(record: TrialRecord): LayerTrial | null {
+  const { rates, seconds, flops, trained_parameters } = record.userAttrs as Partial<TrialAttrs>;
+  if (!rates || !isFinished(record)) return null;
+  return {
+    number: record.number,
+    arm: armOf(record),
+    state: record.state,
+    value: record.value,
+    rates,
+    globalRate: record.params.learning_rate as number,
+    cost: { seconds: seconds ?? 0, flops: flops ?? 0, trainedParameters: trained_parameters ?? 0 },
+  };
+}
+
+export interface FindingsInput {
+  readonly config: SearchConfig;
+  readonly task: Task;
+  readonly trials: readonly TrialRecord[];
+  readonly winner: ArmResult;
+  readonly baseline: ArmResult | null;
+  readonly startedAt: string;
+  readonly testReadAt: readonly string[];
+  readonly notices: readonly ReportNotice[];
+}
+
+export function assembleFindings(input: FindingsInput): SearchFindings {
+  const { config, task, winner, baseline, notices } = input;
+  const trials = input.trials.flatMap((record) => layerTrial(record) ?? []);
+  return {
+    study: {
+      name: config.studyName,
+      direction: "maximize",
+      objective: "validation accuracy",
+      startedAt: input.startedAt,
+      finishedAt: new Date().toISOString(),
+      model: {
+        name: task.folder.path,
+        family: task.folder.config.model_type,
+        layers: task.folder.config.num_hidden_layers,
+        parameters: task.native.description.parameters,
+        sha256: task.folder.hash,
+      },
+      data: Object.entries(task.splits).map(([role, split]) => dataMeta(role as "train", split as Split, task)),
+      testReadAt: input.testReadAt,
+      options: printable(config),
+      versions: { permafrost: addon().version().addon, node: process.versions.node, compiler: addon().version().compiler },
+      machine: {
+        cpu: os.cpus()[0]?.model.trim() ?? "unknown",
+        cores: String(os.availableParallelism()),
+        memory: `${Math.round(os.totalmem() / 2 ** 30)} GiB`,
+        kernels: task.native.description.isa,
+      },
+    },
+    trials,
+    layers: analyseLayers(trials, { seed: config.seed, context: { datasets: 1, splits: 1, seedsPerTrial: 1 } }),
+    comparisons: baseline && winner.seeds.length > 0 ? [compareArms(winner, baseline, { seed: config.seed })] : [],
+    notices,
+  };
+}
+
+function dataMeta(role: "train" | "validation" | "test", split: Split, task: Task) {
+  return {
+    role,
+    path: split.dataset.path,
+    rows: split.dataset.examples.length,
+    labels: task.labels.names.length,
+    sha256: split.dataset.hash,
+  };
+}
+
+function printable(config: SearchConfig): Record<string, string | number | boolean | null> {
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([key, value]) => {
+      if (value === undefined) return [];
+      return [[key, typeof value === "object" ? JSON.stringify(value) : (value as string | number | boolean)]];
+    }),
+  );
+}
