@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+/** The command line: a client of the public API. Results on stdout, everything else on stderr. */
+import { Command } from "commander";
+import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";
+import type { OptionSpec } from "../config/option.js";
+import { version } from "../index.js";
+import { demoDefaults } from "./demo.js";
+import { doctor } from "./doctor.js";
+import { exitCodeOf, messageOf } from "./exit.js";
+import { addFlags, normaliseFlags, readOptions } from "./flags.js";
+import { predictCommand } from "./predict.js";
+import { reportCommand } from "./report.js";
+import { searchCommand } from "./search.js";
+import { openTerminal, type Terminal } from "./terminal.js";
+import { trainCommand } from "./train.js";
+
+const allOptions: Record<string, OptionSpec> = { ...predictOptions, ...trainOptions, ...searchOptions };
+
+export interface Context {
+  readonly terminal: Terminal;
+  readonly json: boolean;
+  /** --progress=json: events as lines on stdout. */
+  readonly progressJson: boolean;
+  readonly profile: boolean;
+  readonly signal: AbortSignal;
+}
+
+export function buildProgram(run: (command: Command, work: (context: Context) => Promise<void>) => Promise<void>): Command {
+  const program = new Command("permafrost")
+    .description("Searches a learning rate for each layer of a pretrained transformer (0 = frozen), trains the winner, and says whether it helped.")
+    .version(version().addon, "-V, --version")
+    .showSuggestionAfterError()
+    .exitOverride();
+  const add = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .option("--json", "one JSON document on stdout")
+      .option("--progress <kind>", "json: every event as a line of JSON on stdout")
+      .option("-q, --quiet", "no progress, no notices")
+      .option("--no-color", "no colours");
+
+  const search = addFlags(add("search", "search rates, train the winner, compare with a uniform rate"), searchOptions);
+  search.action(() => run(search, async (context) => searchCommand((await readOptions(search, searchOptions)), context)));
+
+  const demo = addFlags(add("demo", "search on the model and the banking questions of permafrost-demo"), searchOptions);
+  demo.action(() => run(demo, async (context) => searchCommand(await readOptions(demo, searchOptions, await demoDefaults()), context)));
+
+  const train = addFlags(add("train", "train one configuration").option("--profile", "print time per kind of operation"), trainOptions);
+  train.action(() => run(train, async (context) => trainCommand(await readOptions(train, trainOptions), context)));
+
+  const predict = addFlags(add("predict", "classify the rows of a file").requiredOption("--input <file>", "rows with text[,text_b]; - is standard input"), predictOptions);
+  predict.action(() => run(predict, async (context) => predictCommand(await readOptions(predict, predictOptions), String(predict.opts().input), context)));
+
+  const report = add("report", "render a report.json again").argument("<file>", "report.json of a search").option("--html <file>", "write HTML there");
+  report.action((file: string) => run(report, (context) => reportCommand(file, report.opts().html as string | undefined, context)));
+
+  const check = add("doctor", "what this machine has, and whether it computes right");
+  check.action(() => run(check, doctor));
+  return program;
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const stop = new AbortController();
+  let stoppedBy: NodeJS.Signals | undefined;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      if (stoppedBy) process.exit(name === "SIGINT" ? 130 : 143); // the second one does not wait
+      stoppedBy = name;
+      stop.abort(new DOMException(`stopped by ${name}`, "AbortError"));
+    });
+  }
+  let terminal = openTerminal();
+  const program = buildProgram(async (command, work) => {
+    const { json = false, progress, quiet = false, color, profile = false } = command.opts();
+    terminal = openTerminal({ quiet, color });
+    await work({ terminal, json, progressJson: progress === "json", profile, signal: stop.signal });
+  });
+  try {
+    await program.parseAsync(normaliseFlags(argv, allOptions));
+  } catch (error) {
+    process.exitCode = exitCodeOf(error, stoppedBy);
+    const message = messageOf(error, stoppedBy);
+    if (message) terminal.error(message);
+  }
+}
+
+await main(process.argv);

@@ -1,0 +1,69 @@
+import type { Resolved } from "../config/resolve.js";
+import type { searchOptions } from "../config/schema.js";
+import type { SearchEvent } from "../events.js";
+import { buildReport, renderTerminal } from "../report/index.js";
+import { Run } from "../run.js";
+import { runSearch, type SearchResult } from "../search/search.js";
+import type { Context } from "./main.js";
+import { bar, duration } from "./progress.js";
+
+const PHASES = {
+  prepare: "reading model and data",
+  search: "searching per-layer rates",
+  baseline: "tuning the uniform baseline with as many trials",
+  retrain: "retraining winner and baseline on the same seeds",
+  analyse: "analysing layers",
+  write: "writing the report",
+};
+
+export async function searchCommand({ config, warnings }: Resolved<typeof searchOptions>, context: Context): Promise<void> {
+  const { terminal, json, progressJson, signal } = context;
+  for (const warning of warnings) terminal.log(warning);
+  const run = new Run((emit: (event: SearchEvent) => void, stop) => runSearch(config, emit, stop), signal);
+  const show = progressPrinter(context);
+  for await (const event of run) {
+    if (progressJson) terminal.out(JSON.stringify(event));
+    show(event);
+  }
+  const result = await run;
+  if (json) return terminal.out(JSON.stringify(summary(result), null, 2));
+  const report = buildReport(result.findings);
+  terminal.out(renderTerminal(report, { width: terminal.width, color: terminal.color }));
+  terminal.out(`\nreport   ${config.outputDir}/report.html\nmodel    ${config.outputDir}/model\nstudy    ${result.storage}`);
+}
+
+/** What --json prints. */
+function summary({ findings, ...result }: SearchResult) {
+  const { comparisons, layers, trials } = findings;
+  return { ...result, comparison: comparisons[0] ?? null, layers, trialList: trials };
+}
+
+function progressPrinter({ terminal }: Context): (event: SearchEvent) => void {
+  let begin = performance.now();
+  let before = 0; // trials that were finished when the phase began: a resumed search
+  return (event) => {
+    switch (event.type) {
+      case "notice":
+        return terminal.log(event.message);
+      case "phase":
+        begin = performance.now();
+        before = -1;
+        return terminal.log(`${PHASES[event.phase]}${event.total > 0 ? ` (${event.total})` : ""}`);
+      case "trialEnd": {
+        if (before < 0) before = event.finished - 1;
+        const value = event.value === null ? "-" : event.value.toFixed(4);
+        const frozen = Object.values(event.rates).filter((rate) => rate === 0).length;
+        terminal.log(`  trial ${event.number}  ${event.state.padEnd(8)}  ${value}  ${frozen} frozen  ${event.seconds.toFixed(1)} s  ${event.arm}`);
+        const each = (performance.now() - begin) / 1e3 / Math.max(1, event.finished - before);
+        const best = event.best ? `best ${event.best.value.toFixed(4)} (trial ${event.best.number})` : "";
+        return terminal.status(`${bar(event.finished, event.total)} ${event.finished}/${event.total}  ${best}  ${duration(each * (event.total - event.finished))} left`);
+      }
+      case "seedEnd":
+        return terminal.log(`  ${event.arm}  seed ${event.seed}  validation ${event.validation.toFixed(4)}  ${event.seconds.toFixed(1)} s  (${event.finished}/${event.total})`);
+      case "saved":
+        return terminal.status("");
+      default:
+        return undefined;
+    }
+  };
+}
