@@ -6,7 +6,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import Benchmark from "benchmark";
 import { laneOf, machine, native, openModel, stepper } from "./support.mjs";
 
-const banking = JSON.parse(readFileSync(new URL("./contenders/banking-lengths.json", import.meta.url), "utf8"));
+const banking = JSON.parse(
+  readFileSync(new URL("./contenders/banking-lengths.json", import.meta.url), "utf8"),
+);
 const texts = { "16 x 128 tokens": Array(64).fill(128), "banking questions": banking };
 
 function time(fn) {
@@ -16,7 +18,12 @@ function time(fn) {
       minSamples: 5,
       maxTime: 3,
       fn: (deferred) => fn().then(() => deferred.resolve(), reject),
-      onComplete: ({ target }) => resolve({ ms: target.stats.mean * 1e3, rme: target.stats.rme, samples: target.stats.sample.map((s) => s * 1e3) }),
+      onComplete: ({ target }) =>
+        resolve({
+          ms: target.stats.mean * 1e3,
+          rme: target.stats.rme,
+          samples: target.stats.sample.map((s) => s * 1e3),
+        }),
       onError: ({ target }) => reject(target.error),
     }).run({ async: true });
   });
@@ -28,7 +35,10 @@ for (const [text, lengths] of Object.entries(texts)) {
     let base;
     for (let frozen = 0; frozen <= 6; frozen++) {
       const opened = await openModel({ shape: "minilm-l6" }, lengths);
-      const session = await native.createSession(opened.model, [laneOf(opened.shape, { frozen })], { precision: "fp32", cache });
+      const session = await native.createSession(opened.model, [laneOf(opened.shape, { frozen })], {
+        precision: "fp32",
+        cache,
+      });
       const run = stepper(opened, session, { batch: 16 });
       const batches = Math.floor(lengths.length / 16);
       await run(batches);

@@ -7,7 +7,9 @@ const names = readdirSync(new URL(".", import.meta.url))
 const wanted = process.argv.slice(2).filter((a) => !a.startsWith("-"));
 const unknown = wanted.filter((w) => !names.includes(w));
 if (wanted.length === 0 || unknown.length > 0) {
-  console.log(`usage: npm run bench -- NAME …\nbenches: ${names.join(", ")}\nagainst PyTorch and tfjs: bench/contenders/README.md`);
+  console.log(
+    `usage: npm run bench -- NAME …\nbenches: ${names.join(", ")}\nagainst PyTorch and tfjs: bench/contenders/README.md`,
+  );
   process.exit(unknown.length > 0 ? 2 : 0);
 }
 for (const name of wanted) await import(`./${name}.bench.mjs`);

@@ -133,7 +133,8 @@ export function stepper({ dataset, shape, rows }, session, { batch, lanes = 1 })
   let next = 0;
   return (steps) => {
     const order = [];
-    for (let s = 0; s < steps; s++, next++) for (let b = 0; b < batch; b++) order.push((next % batches) * batch + b);
+    for (let s = 0; s < steps; s++, next++)
+      for (let b = 0; b < batch; b++) order.push((next % batches) * batch + b);
     return native.runSteps(session, {
       dataset,
       rows: [Int32Array.from(order)],

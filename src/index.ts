@@ -1,6 +1,14 @@
 /** permafrost: a learning rate for each layer. Public names. */
-import { type PredictOptions, predictOptions, type SearchOptions, searchOptions, type TrainOptions, trainOptions } from "./config/schema.js";
+
 import { resolve } from "./config/resolve.js";
+import {
+  type PredictOptions,
+  predictOptions,
+  type SearchOptions,
+  searchOptions,
+  type TrainOptions,
+  trainOptions,
+} from "./config/schema.js";
 import type { SearchEvent, TrainEvent } from "./events.js";
 import { addon } from "./native/call.js";
 import { Model } from "./predict.js";
@@ -23,7 +31,14 @@ export {
 export type { SearchEvent, SearchPhase, TrainEvent } from "./events.js";
 export type { DeviceInfo, VersionInfo } from "./native/contract.js";
 export { type HiddenStates, Model, type Prediction, type TextInput } from "./predict.js";
-export { buildReport, renderHtml, renderJson, renderMarkdown, renderTerminal, type SearchFindings } from "./report/index.js";
+export {
+  buildReport,
+  renderHtml,
+  renderJson,
+  renderMarkdown,
+  renderTerminal,
+  type SearchFindings,
+} from "./report/index.js";
 export { Run } from "./run.js";
 export type { SearchResult } from "./search/search.js";
 export type { TrainResult } from "./train/fine-tune.js";

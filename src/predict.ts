@@ -1,9 +1,10 @@
 /** A trained classifier, loaded for inference. */
-import { ConfigError, ModelError } from "./errors.js";
+
 import { encodeDataset } from "./data/encode.js";
 import { datasetOf } from "./data/reader.js";
 import { loadTokenizer, type Tokenizer } from "./data/tokenizer.js";
 import type { Dataset } from "./data/types.js";
+import { ConfigError, ModelError } from "./errors.js";
 import { loadModelFolder } from "./models/folder.js";
 import { initialiseModel } from "./models/init.js";
 import type { ModelFolder } from "./models/types.js";
@@ -82,10 +83,15 @@ export class Model implements AsyncDisposable {
   }
 
   /** One prediction per text, in order. */
-  async predict(texts: readonly TextInput[], options: { readonly signal?: AbortSignal } = {}): Promise<Prediction[]> {
+  async predict(
+    texts: readonly TextInput[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Prediction[]> {
     if (texts.length === 0) return [];
     const rows = texts.map((t) =>
-      typeof t === "string" ? { text: t } : { text: t.text, ...(t.textB === undefined ? {} : { text_b: t.textB }) },
+      typeof t === "string"
+        ? { text: t }
+        : { text: t.text, ...(t.textB === undefined ? {} : { text_b: t.textB }) },
     );
     return this.predictDataset(datasetOf("texts", rows, { requireLabels: false }), options.signal);
   }
@@ -101,7 +107,10 @@ export class Model implements AsyncDisposable {
   }
 
   /** Last hidden states, for `permafrost/tfjs` or a search index. */
-  async hiddenStates(texts: readonly string[], options: { readonly signal?: AbortSignal } = {}): Promise<HiddenStates> {
+  async hiddenStates(
+    texts: readonly string[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<HiddenStates> {
     const dataset = datasetOf(
       "texts",
       texts.map((text) => ({ text })),
@@ -121,7 +130,10 @@ export class Model implements AsyncDisposable {
     const index = await this.native.addDataset(encoded);
     try {
       await using session = await this.#session();
-      const { logits, hiddenStates: hidden } = await session.evaluate({ lane: 0, dataset: index, hiddenStates }, signal);
+      const { logits, hiddenStates: hidden } = await session.evaluate(
+        { lane: 0, dataset: index, hiddenStates },
+        signal,
+      );
       return { logits, hidden, offsets: encoded.offsets };
     } finally {
       await this.native.removeDataset(index);
@@ -132,7 +144,17 @@ export class Model implements AsyncDisposable {
     const { groups } = this.native.description;
     // A lane must train something; the head is the smallest copy, and it is never stepped.
     const trainable = groups.map((_, i) => i === groups.length - 1);
-    const lane = { trainable, seed: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 0, labelSmoothing: 0, dropout: false };
+    const lane = {
+      trainable,
+      seed: 0,
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      weightDecay: 0,
+      maxGradNorm: 0,
+      labelSmoothing: 0,
+      dropout: false,
+    };
     return this.native.createSession([lane], { precision: this.config.precision, cache: "off" });
   }
 

@@ -48,13 +48,19 @@ for (const name of args.case) {
   for (let repeat = 0; repeat < Number(args.repeats); repeat++) {
     for (const [contender, { command, script, extra }] of contenders(base)) {
       if (samples[contender] === null) continue;
-      const run = spawnSync(command, [here(script), JSON.stringify({ ...spec, ...extra })], { encoding: "utf8", maxBuffer: 1 << 26 });
+      const run = spawnSync(command, [here(script), JSON.stringify({ ...spec, ...extra })], {
+        encoding: "utf8",
+        maxBuffer: 1 << 26,
+      });
       if (run.status !== 0) {
         console.error(`${contender} left out: ${run.stderr?.trim().split("\n").at(-1) ?? run.error}`);
         samples[contender] = null;
         continue;
       }
-      const lines = run.stdout.trim().split("\n").map((line) => JSON.parse(line));
+      const lines = run.stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
       samples[contender] = [...(samples[contender] ?? []), ...lines];
       if (lines[0].version) versions[contender] = lines[0].version;
     }
@@ -72,9 +78,12 @@ for (const name of args.case) {
     };
   }
   const ours = result.summary.permafrost;
-  const torch = Object.entries(result.summary).filter(([n]) => n.startsWith("torch")).map(([, s]) => s.median_ms);
+  const torch = Object.entries(result.summary)
+    .filter(([n]) => n.startsWith("torch"))
+    .map(([, s]) => s.median_ms);
   if (ours && torch.length) result.summary.ratio_to_best_torch = Math.min(...torch) / ours.median_ms;
-  if (ours && result.summary.tfjs) result.summary.ratio_to_tfjs = result.summary.tfjs.median_ms / ours.median_ms;
+  if (ours && result.summary.tfjs)
+    result.summary.ratio_to_tfjs = result.summary.tfjs.median_ms / ours.median_ms;
   result.machine = { ...machine(), contenders: versions };
   result.reproduce = `node bench/contenders/run.mjs --case ${name} --repeats ${args.repeats}`;
   mkdirSync(here("../results"), { recursive: true });

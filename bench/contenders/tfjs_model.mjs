@@ -24,14 +24,26 @@ export function makeStep(shape, batch, length, labels) {
     word: normal([V, C]),
     position: normal([length, C]),
     norm: norm(),
-    layers: Array.from({ length: L }, () => ({ q: dense(C, C), k: dense(C, C), v: dense(C, C), o: dense(C, C), n1: norm(), up: dense(C, F), down: dense(F, C), n2: norm() })),
+    layers: Array.from({ length: L }, () => ({
+      q: dense(C, C),
+      k: dense(C, C),
+      v: dense(C, C),
+      o: dense(C, C),
+      n1: norm(),
+      up: dense(C, F),
+      down: dense(F, C),
+      n2: norm(),
+    })),
     pooler: dense(C, C),
     classifier: dense(C, labels),
   };
   const linear = (x, d) => tf.add(tf.matMul(x, d.w), d.b);
   const layerNorm = (x, n) => {
     const centered = tf.sub(x, tf.mean(x, -1, true));
-    return tf.add(tf.mul(tf.div(centered, tf.sqrt(tf.add(tf.mean(tf.mul(centered, centered), -1, true), 1e-12))), n.g), n.b);
+    return tf.add(
+      tf.mul(tf.div(centered, tf.sqrt(tf.add(tf.mean(tf.mul(centered, centered), -1, true), 1e-12))), n.g),
+      n.b,
+    );
   };
   const split = (x) => tf.transpose(tf.reshape(x, [batch, length, H, C / H]), [0, 2, 1, 3]);
   const gelu = (u) => tf.mul(u, tf.sigmoid(tf.mul(u, 1.702)));
@@ -40,12 +52,21 @@ export function makeStep(shape, batch, length, labels) {
     const embedded = tf.reshape(tf.matMul(tf.cast(tf.oneHot(ids, V), "float32"), p.word), [batch, length, C]);
     let x = tf.reshape(layerNorm(tf.add(embedded, p.position), p.norm), [batch * length, C]);
     for (const l of p.layers) {
-      const scores = tf.mul(tf.matMul(split(linear(x, l.q)), split(linear(x, l.k)), false, true), 1 / Math.sqrt(C / H));
-      const context = tf.reshape(tf.transpose(tf.matMul(tf.softmax(scores), split(linear(x, l.v))), [0, 2, 1, 3]), [batch * length, C]);
+      const scores = tf.mul(
+        tf.matMul(split(linear(x, l.q)), split(linear(x, l.k)), false, true),
+        1 / Math.sqrt(C / H),
+      );
+      const context = tf.reshape(
+        tf.transpose(tf.matMul(tf.softmax(scores), split(linear(x, l.v))), [0, 2, 1, 3]),
+        [batch * length, C],
+      );
       x = layerNorm(tf.add(x, linear(context, l.o)), l.n1);
       x = layerNorm(tf.add(x, linear(gelu(linear(x, l.up)), l.down)), l.n2);
     }
-    const first = tf.reshape(tf.slice(tf.reshape(x, [batch, length, C]), [0, 0, 0], [batch, 1, C]), [batch, C]);
+    const first = tf.reshape(tf.slice(tf.reshape(x, [batch, length, C]), [0, 0, 0], [batch, 1, C]), [
+      batch,
+      C,
+    ]);
     const logits = linear(tf.tanh(linear(first, p.pooler)), p.classifier);
     const shifted = tf.sub(logits, tf.max(logits, -1, true));
     const logProbability = tf.sub(shifted, tf.log(tf.sum(tf.exp(shifted), -1, true)));

@@ -11,7 +11,11 @@ import { tokens } from "../support.mjs";
 const spec = JSON.parse(process.argv[2]);
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-tfjs-"));
 try {
-  const bundle = await rolldown({ input: fileURLToPath(new URL("./tfjs_model.mjs", import.meta.url)), platform: "node", logLevel: "silent" });
+  const bundle = await rolldown({
+    input: fileURLToPath(new URL("./tfjs_model.mjs", import.meta.url)),
+    platform: "node",
+    logLevel: "silent",
+  });
   await bundle.write({ file: path.join(folder, "model.cjs"), format: "cjs", codeSplitting: false });
   const require = createRequire(import.meta.url);
   const { start, makeStep } = require(path.join(folder, "model.cjs"));
@@ -27,7 +31,14 @@ try {
   for (let sample = 0; sample < (spec.samples ?? 3); sample++) {
     const begin = performance.now();
     step(ids, targets);
-    console.log(JSON.stringify({ ms: performance.now() - begin, tokens: spec.batch * length, rss_mb: process.resourceUsage().maxRSS / 1024, version }));
+    console.log(
+      JSON.stringify({
+        ms: performance.now() - begin,
+        tokens: spec.batch * length,
+        rss_mb: process.resourceUsage().maxRSS / 1024,
+        version,
+      }),
+    );
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -12,7 +12,14 @@ export async function demoDefaults(): Promise<Record<string, unknown>> {
     throw new ConfigError(
       "ERR_DEMO",
       "the demo's model and data are a package of their own",
-      [{ path: "permafrost-demo", expected: "an installed package", received: "none", hint: "npm install permafrost-demo" }],
+      [
+        {
+          path: "permafrost-demo",
+          expected: "an installed package",
+          received: "none",
+          hint: "npm install permafrost-demo",
+        },
+      ],
       { cause },
     );
   }

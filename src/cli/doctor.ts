@@ -25,5 +25,6 @@ export async function doctor({ terminal, json }: Context): Promise<void> {
   for (const [name, value] of Object.entries(facts)) {
     if (name !== "selfTest") terminal.out(`${name.padEnd(12)} ${value}`);
   }
-  for (const [op, difference] of Object.entries(selfTest)) terminal.out(`  ${op.padEnd(30)} differs from the reference by ${difference.toExponential(1)}`);
+  for (const [op, difference] of Object.entries(selfTest))
+    terminal.out(`  ${op.padEnd(30)} differs from the reference by ${difference.toExponential(1)}`);
 }

@@ -1,6 +1,6 @@
 /** Flags, help and parsing of a command, all from its table of options. */
 import { readFile } from "node:fs/promises";
-import { Command, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";
 import { findOption, type Resolved, resolve } from "../config/resolve.js";
 import { ConfigError } from "../errors.js";
@@ -18,11 +18,16 @@ const GROUPS: Readonly<Record<OptionSpec["group"], string>> = {
 };
 
 /** `--learning_rate`, or `--n-trials` for the options Optuna has. */
-export const flagOf = (name: string, spec: OptionSpec) => `--${spec.hyphens ? name.replace(/_/g, "-") : name}`;
+export const flagOf = (name: string, spec: OptionSpec) =>
+  `--${spec.hyphens ? name.replace(/_/g, "-") : name}`;
 
 /** Adds a flag for every option of the table, and --config. Checking is `readOptions`'s, so that all problems come at once. */
 export function addFlags(command: Command, table: Table): Command {
-  command.addOption(new Option("--config <file>", "JSON file with any of these options; flags win over it").helpGroup("Output:"));
+  command.addOption(
+    new Option("--config <file>", "JSON file with any of these options; flags win over it").helpGroup(
+      "Output:",
+    ),
+  );
   for (const group of Object.keys(GROUPS) as OptionSpec["group"][]) {
     for (const [name, spec] of Object.entries(table)) {
       if (spec.group !== group) continue;
@@ -67,18 +72,25 @@ export async function readOptions<T extends Table>(
     const name = option.long!.slice(2).replace(/-/g, "_");
     if (name === "config") file = command.getOptionValue(key) as string;
     const known = findOption(table, name);
-    if (known) given[name] = valueOf(command.getOptionValue(key), name === known ? table[known]!.kind : aliasKind(table[known]!, name));
+    if (known)
+      given[name] = readText(
+        command.getOptionValue(key),
+        name === known ? table[known]!.kind : aliasKind(table[known]!, name),
+      );
   }
   const fromFile = file === undefined ? {} : await readConfigFile(file);
   const flagged = new Set(Object.keys(given).map((key) => findOption(table, key)));
-  const beneath = Object.entries({ ...defaults, ...fromFile }).filter(([key]) => !flagged.has(findOption(table, key) ?? key));
+  const beneath = Object.entries({ ...defaults, ...fromFile }).filter(
+    ([key]) => !flagged.has(findOption(table, key) ?? key),
+  );
   return resolve(table, { ...Object.fromEntries(beneath), ...given }, file ?? "the command line");
 }
 
-const aliasKind = (spec: OptionSpec, alias: string) => (spec.aliasValues && alias in spec.aliasValues ? "boolean" : spec.kind);
+const aliasKind = (spec: OptionSpec, alias: string) =>
+  spec.aliasValues && alias in spec.aliasValues ? "boolean" : spec.kind;
 
 /** Text that is no number, boolean or JSON stays text, for the schema to refuse. */
-function valueOf(text: unknown, kind: OptionSpec["kind"]): unknown {
+function readText(text: unknown, kind: OptionSpec["kind"]): unknown {
   if (text === true) return kind === "boolean" ? true : text;
   const value = String(text);
   switch (kind) {
@@ -102,7 +114,8 @@ function valueOf(text: unknown, kind: OptionSpec["kind"]): unknown {
 async function readConfigFile(file: string): Promise<Record<string, unknown>> {
   try {
     const parsed: unknown = JSON.parse(await readFile(file, "utf8"));
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed))
+      return parsed as Record<string, unknown>;
     throw new SyntaxError("not an object");
   } catch (cause) {
     throw new ConfigError(
@@ -115,11 +128,15 @@ async function readConfigFile(file: string): Promise<Record<string, unknown>> {
 }
 
 const isEmpty = (value: unknown) =>
-  (Array.isArray(value) && value.length === 0) || (typeof value === "object" && Object.keys(value as object).length === 0);
+  (Array.isArray(value) && value.length === 0) ||
+  (typeof value === "object" && Object.keys(value as object).length === 0);
 const textOf = (value: unknown) => (typeof value === "object" ? JSON.stringify(value) : String(value));
 
 function valueName(spec: OptionSpec): string {
-  const schema = "def" in spec.schema ? (spec.schema.def as { innerType?: { def?: { type?: string; entries?: object } } }) : {};
+  const schema =
+    "def" in spec.schema
+      ? (spec.schema.def as { innerType?: { def?: { type?: string; entries?: object } } })
+      : {};
   const inner = schema.innerType?.def;
   if (inner?.type === "enum" && inner.entries) return Object.keys(inner.entries).join("|");
   return spec.kind;

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command line: a client of the public API. Results on stdout, everything else on stderr. */
 import { Command } from "commander";
-import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";
 import type { OptionSpec } from "../config/option.js";
+import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";
 import { version } from "../index.js";
 import { demoDefaults } from "./demo.js";
 import { doctor } from "./doctor.js";
@@ -25,9 +25,13 @@ export interface Context {
   readonly signal: AbortSignal;
 }
 
-export function buildProgram(run: (command: Command, work: (context: Context) => Promise<void>) => Promise<void>): Command {
+export function buildProgram(
+  run: (command: Command, work: (context: Context) => Promise<void>) => Promise<void>,
+): Command {
   const program = new Command("permafrost")
-    .description("Searches a learning rate for each layer of a pretrained transformer (0 = frozen), trains the winner, and says whether it helped.")
+    .description(
+      "Searches a learning rate for each layer of a pretrained transformer (0 = frozen), trains the winner, and says whether it helped.",
+    )
     .version(version().addon, "-V, --version")
     .showSuggestionAfterError()
     .exitOverride();
@@ -40,20 +44,51 @@ export function buildProgram(run: (command: Command, work: (context: Context) =>
       .option("-q, --quiet", "no progress, no notices")
       .option("--no-color", "no colours");
 
-  const search = addFlags(add("search", "search rates, train the winner, compare with a uniform rate"), searchOptions);
-  search.action(() => run(search, async (context) => searchCommand((await readOptions(search, searchOptions)), context)));
+  const search = addFlags(
+    add("search", "search rates, train the winner, compare with a uniform rate"),
+    searchOptions,
+  );
+  search.action(() =>
+    run(search, async (context) => searchCommand(await readOptions(search, searchOptions), context)),
+  );
 
-  const demo = addFlags(add("demo", "search on the model and the banking questions of permafrost-demo"), searchOptions);
-  demo.action(() => run(demo, async (context) => searchCommand(await readOptions(demo, searchOptions, await demoDefaults()), context)));
+  const demo = addFlags(
+    add("demo", "search on the model and the banking questions of permafrost-demo"),
+    searchOptions,
+  );
+  demo.action(() =>
+    run(demo, async (context) =>
+      searchCommand(await readOptions(demo, searchOptions, await demoDefaults()), context),
+    ),
+  );
 
-  const train = addFlags(add("train", "train one configuration").option("--profile", "print time per kind of operation"), trainOptions);
-  train.action(() => run(train, async (context) => trainCommand(await readOptions(train, trainOptions), context)));
+  const train = addFlags(
+    add("train", "train one configuration").option("--profile", "print time per kind of operation"),
+    trainOptions,
+  );
+  train.action(() =>
+    run(train, async (context) => trainCommand(await readOptions(train, trainOptions), context)),
+  );
 
-  const predict = addFlags(add("predict", "classify the rows of a file").requiredOption("--input <file>", "rows with text[,text_b]; - is standard input"), predictOptions);
-  predict.action(() => run(predict, async (context) => predictCommand(await readOptions(predict, predictOptions), String(predict.opts().input), context)));
+  const predict = addFlags(
+    add("predict", "classify the rows of a file").requiredOption(
+      "--input <file>",
+      "rows with text[,text_b]; - is standard input",
+    ),
+    predictOptions,
+  );
+  predict.action(() =>
+    run(predict, async (context) =>
+      predictCommand(await readOptions(predict, predictOptions), String(predict.opts().input), context),
+    ),
+  );
 
-  const report = add("report", "render a report.json again").argument("<file>", "report.json of a search").option("--html <file>", "write HTML there");
-  report.action((file: string) => run(report, (context) => reportCommand(file, report.opts().html as string | undefined, context)));
+  const report = add("report", "render a report.json again")
+    .argument("<file>", "report.json of a search")
+    .option("--html <file>", "write HTML there");
+  report.action((file: string) =>
+    run(report, (context) => reportCommand(file, report.opts().html as string | undefined, context)),
+  );
 
   const check = add("doctor", "what this machine has, and whether it computes right");
   check.action(() => run(check, doctor));

@@ -1,6 +1,5 @@
-import type { PredictConfig } from "../config/schema.js";
 import type { Resolved } from "../config/resolve.js";
-import type { predictOptions } from "../config/schema.js";
+import type { PredictConfig, predictOptions } from "../config/schema.js";
 import { readDataset } from "../data/reader.js";
 import { Model } from "../predict.js";
 import type { Context } from "./main.js";
@@ -14,6 +13,8 @@ export async function predictCommand(
   const dataset = await readDataset(input, { requireLabels: false });
   await using model = await Model.load(config as PredictConfig);
   for (const { label, score, logits } of await model.predictDataset(dataset, signal)) {
-    terminal.out(json ? JSON.stringify({ label, score, logits: Array.from(logits) }) : `${label}\t${score.toFixed(4)}`);
+    terminal.out(
+      json ? JSON.stringify({ label, score, logits: Array.from(logits) }) : `${label}\t${score.toFixed(4)}`,
+    );
   }
 }

@@ -4,9 +4,18 @@ import { writeFileAtomic } from "../models/atomic.js";
 import { buildReport, renderHtml, renderTerminal, type SearchFindings } from "../report/index.js";
 import type { Context } from "./main.js";
 
-export async function reportCommand(file: string, html: string | undefined, { terminal, json }: Context): Promise<void> {
+export async function reportCommand(
+  file: string,
+  html: string | undefined,
+  { terminal, json }: Context,
+): Promise<void> {
   const text = await readFile(file, "utf8").catch((cause) => {
-    throw new DataError("ERR_REPORT", `${file}: cannot be read`, [{ path: file, expected: "report.json of a search", received: cause.code }], { cause });
+    throw new DataError(
+      "ERR_REPORT",
+      `${file}: cannot be read`,
+      [{ path: file, expected: "report.json of a search", received: cause.code }],
+      { cause },
+    );
   });
   let findings: SearchFindings;
   try {
@@ -14,9 +23,18 @@ export async function reportCommand(file: string, html: string | undefined, { te
     findings = parsed.findings ?? parsed;
     if (!Array.isArray(findings.trials) || !findings.study) throw new SyntaxError("no study in it");
   } catch (cause) {
-    throw new DataError("ERR_REPORT", `${file}: not a report`, [{ path: file, expected: "report.json of a search", received: (cause as Error).message }], { cause });
+    throw new DataError(
+      "ERR_REPORT",
+      `${file}: not a report`,
+      [{ path: file, expected: "report.json of a search", received: (cause as Error).message }],
+      { cause },
+    );
   }
   const report = buildReport(findings);
   if (html !== undefined) await writeFileAtomic(html, await renderHtml(report));
-  terminal.out(json ? JSON.stringify(findings, null, 2) : renderTerminal(report, { width: terminal.width, color: terminal.color }));
+  terminal.out(
+    json
+      ? JSON.stringify(findings, null, 2)
+      : renderTerminal(report, { width: terminal.width, color: terminal.color }),
+  );
 }

@@ -16,7 +16,10 @@ const PHASES = {
   write: "writing the report",
 };
 
-export async function searchCommand({ config, warnings }: Resolved<typeof searchOptions>, context: Context): Promise<void> {
+export async function searchCommand(
+  { config, warnings }: Resolved<typeof searchOptions>,
+  context: Context,
+): Promise<void> {
   const { terminal, json, progressJson, signal } = context;
   for (const warning of warnings) terminal.log(warning);
   const run = new Run((emit: (event: SearchEvent) => void, stop) => runSearch(config, emit, stop), signal);
@@ -29,7 +32,9 @@ export async function searchCommand({ config, warnings }: Resolved<typeof search
   if (json) return terminal.out(JSON.stringify(summary(result), null, 2));
   const report = buildReport(result.findings);
   terminal.out(renderTerminal(report, { width: terminal.width, color: terminal.color }));
-  terminal.out(`\nreport   ${config.outputDir}/report.html\nmodel    ${config.outputDir}/model\nstudy    ${result.storage}`);
+  terminal.out(
+    `\nreport   ${config.outputDir}/report.html\nmodel    ${config.outputDir}/model\nstudy    ${result.storage}`,
+  );
 }
 
 /** What --json prints. */
@@ -53,13 +58,19 @@ function progressPrinter({ terminal }: Context): (event: SearchEvent) => void {
         if (before < 0) before = event.finished - 1;
         const value = event.value === null ? "-" : event.value.toFixed(4);
         const frozen = Object.values(event.rates).filter((rate) => rate === 0).length;
-        terminal.log(`  trial ${event.number}  ${event.state.padEnd(8)}  ${value}  ${frozen} frozen  ${event.seconds.toFixed(1)} s  ${event.arm}`);
+        terminal.log(
+          `  trial ${event.number}  ${event.state.padEnd(8)}  ${value}  ${frozen} frozen  ${event.seconds.toFixed(1)} s  ${event.arm}`,
+        );
         const each = (performance.now() - begin) / 1e3 / Math.max(1, event.finished - before);
         const best = event.best ? `best ${event.best.value.toFixed(4)} (trial ${event.best.number})` : "";
-        return terminal.status(`${bar(event.finished, event.total)} ${event.finished}/${event.total}  ${best}  ${duration(each * (event.total - event.finished))} left`);
+        return terminal.status(
+          `${bar(event.finished, event.total)} ${event.finished}/${event.total}  ${best}  ${duration(each * (event.total - event.finished))} left`,
+        );
       }
       case "seedEnd":
-        return terminal.log(`  ${event.arm}  seed ${event.seed}  validation ${event.validation.toFixed(4)}  ${event.seconds.toFixed(1)} s  (${event.finished}/${event.total})`);
+        return terminal.log(
+          `  ${event.arm}  seed ${event.seed}  validation ${event.validation.toFixed(4)}  ${event.seconds.toFixed(1)} s  (${event.finished}/${event.total})`,
+        );
       case "saved":
         return terminal.status("");
       default:

@@ -7,7 +7,10 @@ import { runFineTune } from "../train/fine-tune.js";
 import type { Context } from "./main.js";
 import { bar, duration } from "./progress.js";
 
-export async function trainCommand({ config, warnings }: Resolved<typeof trainOptions>, context: Context): Promise<void> {
+export async function trainCommand(
+  { config, warnings }: Resolved<typeof trainOptions>,
+  context: Context,
+): Promise<void> {
   const { terminal, json, progressJson, profile, signal } = context;
   for (const warning of warnings) terminal.log(warning);
   const run = new Run((emit: (event: TrainEvent) => void, stop) => runFineTune(config, emit, stop), signal);
@@ -19,17 +22,25 @@ export async function trainCommand({ config, warnings }: Resolved<typeof trainOp
     if (event.type === "start") total = event.totalSteps;
     if (event.type === "step") {
       const left = ((performance.now() - begin) / event.step) * (total - event.step);
-      terminal.status(`${bar(event.step, total)} step ${event.step}/${total}  loss ${event.loss.toFixed(3)}  ${duration(left / 1e3)} left`);
+      terminal.status(
+        `${bar(event.step, total)} step ${event.step}/${total}  loss ${event.loss.toFixed(3)}  ${duration(left / 1e3)} left`,
+      );
     }
     if (event.type === "evaluation") {
-      terminal.log(`epoch ${event.epoch.toFixed(2)}  validation accuracy ${event.accuracy.toFixed(4)}  loss ${event.loss.toFixed(4)}${event.best ? "  best" : ""}`);
+      terminal.log(
+        `epoch ${event.epoch.toFixed(2)}  validation accuracy ${event.accuracy.toFixed(4)}  loss ${event.loss.toFixed(4)}${event.best ? "  best" : ""}`,
+      );
     }
   }
   const { profile: rows, ...result } = await run;
   if (json) return terminal.out(JSON.stringify(profile ? { ...result, profile: rows } : result, null, 2));
   const frozen = Object.keys(result.rates).filter((group) => result.rates[group] === 0);
-  terminal.out(`validation accuracy ${result.validation.accuracy.toFixed(4)}${result.test ? `, test accuracy ${result.test.accuracy.toFixed(4)}` : ""}`);
-  terminal.out(`${result.steps} steps in ${duration(result.seconds)}, ${result.trainedParameters} of ${result.parameters} parameters trained, frozen: ${frozen.join(", ") || "nothing"}`);
+  terminal.out(
+    `validation accuracy ${result.validation.accuracy.toFixed(4)}${result.test ? `, test accuracy ${result.test.accuracy.toFixed(4)}` : ""}`,
+  );
+  terminal.out(
+    `${result.steps} steps in ${duration(result.seconds)}, ${result.trainedParameters} of ${result.parameters} parameters trained, frozen: ${frozen.join(", ") || "nothing"}`,
+  );
   terminal.out(`written to ${result.outputDir}`);
   if (profile) for (const line of profileTable(rows)) terminal.out(line);
 }

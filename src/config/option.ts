@@ -35,13 +35,13 @@ export const camelCase = (name: string) =>
 
 /** What a caller gives: defaults may be left out. */
 export type InputOf<T extends Record<string, OptionSpec>> = {
-  readonly [K in keyof T & string as undefined extends z.input<T[K]["schema"]> ? never : CamelCase<K>]: z.input<
-    T[K]["schema"]
-  >;
+  readonly [K in keyof T & string as undefined extends z.input<T[K]["schema"]>
+    ? never
+    : CamelCase<K>]: z.input<T[K]["schema"]>;
 } & {
-  readonly [K in keyof T & string as undefined extends z.input<T[K]["schema"]> ? CamelCase<K> : never]?: z.input<
-    T[K]["schema"]
-  >;
+  readonly [K in keyof T & string as undefined extends z.input<T[K]["schema"]>
+    ? CamelCase<K>
+    : never]?: z.input<T[K]["schema"]>;
 };
 
 /** What the code reads: every default filled in, frozen. */

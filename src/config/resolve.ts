@@ -1,7 +1,7 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { closest } from "../data/closest.js";
 import { ConfigError, type Issue } from "../errors.js";
-import { camelCase, type ConfigOf, type OptionSpec } from "./option.js";
+import { type ConfigOf, camelCase, type OptionSpec } from "./option.js";
 
 export interface Resolved<T extends Record<string, OptionSpec>> {
   readonly config: ConfigOf<T>;
@@ -76,7 +76,11 @@ function toIssue(name: string, issue: z.core.$ZodIssue, value: unknown, spec: Op
     (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key as PropertyKey],
     value,
   );
-  return { path, expected: expectation(issue, spec), received: value === undefined ? "nothing" : JSON.stringify(received) };
+  return {
+    path,
+    expected: expectation(issue, spec),
+    received: value === undefined ? "nothing" : JSON.stringify(received),
+  };
 }
 
 function expectation(issue: z.core.$ZodIssue, spec: OptionSpec): string {
@@ -84,9 +88,13 @@ function expectation(issue: z.core.$ZodIssue, spec: OptionSpec): string {
     case "invalid_value":
       return `one of ${issue.values.map((v) => JSON.stringify(v)).join(", ")}`;
     case "too_small":
-      return issue.origin === "string" ? "a non-empty string" : `a number ${issue.inclusive ? "≥" : ">"} ${issue.minimum}`;
+      return issue.origin === "string"
+        ? "a non-empty string"
+        : `a number ${issue.inclusive ? "≥" : ">"} ${issue.minimum}`;
     case "too_big":
-      return issue.origin === "string" ? `at most ${issue.maximum} characters` : `a number ${issue.inclusive ? "≤" : "<"} ${issue.maximum}`;
+      return issue.origin === "string"
+        ? `at most ${issue.maximum} characters`
+        : `a number ${issue.inclusive ? "≤" : "<"} ${issue.maximum}`;
     case "invalid_type":
       return issue.expected === "int" ? "an integer" : `a ${issue.expected} (${spec.doc})`;
     default:

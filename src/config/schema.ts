@@ -85,21 +85,41 @@ const training = {
     group: "output",
     doc: "folder for the model, the report and the logs",
   }),
-  num_train_epochs: option(positive.default(3), { kind: "number", group: "training", doc: "passes over the training rows" }),
+  num_train_epochs: option(positive.default(3), {
+    kind: "number",
+    group: "training",
+    doc: "passes over the training rows",
+  }),
   max_steps: option(z.number().int().default(-1), {
     kind: "number",
     group: "training",
     doc: "optimizer steps; > 0 wins over num_train_epochs, -1: not given",
   }),
-  per_device_train_batch_size: option(count(1).default(16), { kind: "number", group: "training", doc: "rows of a step" }),
+  per_device_train_batch_size: option(count(1).default(16), {
+    kind: "number",
+    group: "training",
+    doc: "rows of a step",
+  }),
   weight_decay: option(z.number().min(0).default(0.01), {
     kind: "number",
     group: "training",
     doc: "decoupled weight decay; not on biases and LayerNorm",
   }),
-  adam_beta1: option(fraction.default(0.9), { kind: "number", group: "training", doc: "decay of AdamW's first moment" }),
-  adam_beta2: option(fraction.default(0.999), { kind: "number", group: "training", doc: "decay of AdamW's second moment" }),
-  adam_epsilon: option(z.number().min(0).default(1e-8), { kind: "number", group: "training", doc: "AdamW's epsilon" }),
+  adam_beta1: option(fraction.default(0.9), {
+    kind: "number",
+    group: "training",
+    doc: "decay of AdamW's first moment",
+  }),
+  adam_beta2: option(fraction.default(0.999), {
+    kind: "number",
+    group: "training",
+    doc: "decay of AdamW's second moment",
+  }),
+  adam_epsilon: option(z.number().min(0).default(1e-8), {
+    kind: "number",
+    group: "training",
+    doc: "AdamW's epsilon",
+  }),
   max_grad_norm: option(z.number().min(0).default(1), {
     kind: "number",
     group: "training",
@@ -111,19 +131,34 @@ const training = {
     doc: "linear warm-up: ≥ 1 steps, below 1 a share of all steps (rounded up)",
     aliases: ["warmup_ratio"],
   }),
-  lr_scheduler_type: option(z.enum(["linear", "cosine", "constant", "constant_with_warmup"]).default("linear"), {
-    kind: "string",
-    group: "training",
-    doc: "shape of the learning rate over the steps, as Hugging Face's",
-  }),
+  lr_scheduler_type: option(
+    z.enum(["linear", "cosine", "constant", "constant_with_warmup"]).default("linear"),
+    {
+      kind: "string",
+      group: "training",
+      doc: "shape of the learning rate over the steps, as Hugging Face's",
+    },
+  ),
   train_sampling_strategy: option(z.enum(["random", "sequential"]).default("random"), {
     kind: "string",
     group: "training",
     doc: "a new order of the rows each epoch, or the file's",
   }),
-  label_smoothing_factor: option(z.number().min(0).lt(1).default(0), { kind: "number", group: "training", doc: "label smoothing" }),
-  seed: option(count(0).default(42), { kind: "number", group: "training", doc: "of initialisation, order of rows and dropout" }),
-  data_seed: option(count(0).optional(), { kind: "number", group: "training", doc: "of the order of rows; default: seed" }),
+  label_smoothing_factor: option(z.number().min(0).lt(1).default(0), {
+    kind: "number",
+    group: "training",
+    doc: "label smoothing",
+  }),
+  seed: option(count(0).default(42), {
+    kind: "number",
+    group: "training",
+    doc: "of initialisation, order of rows and dropout",
+  }),
+  data_seed: option(count(0).optional(), {
+    kind: "number",
+    group: "training",
+    doc: "of the order of rows; default: seed",
+  }),
   ...encoding,
   eval_strategy: option(z.enum(["epoch", "steps", "no"]).default("epoch"), {
     kind: "string",
@@ -131,7 +166,11 @@ const training = {
     doc: "when validation rows are scored",
     aliases: ["evaluation_strategy"],
   }),
-  eval_steps: option(count(1).default(50), { kind: "number", group: "evaluation", doc: "steps between scores with eval_strategy steps" }),
+  eval_steps: option(count(1).default(50), {
+    kind: "number",
+    group: "evaluation",
+    doc: "steps between scores with eval_strategy steps",
+  }),
   metric_for_best_model: option(z.enum(["accuracy", "eval_loss"]).default("accuracy"), {
     kind: "string",
     group: "evaluation",
@@ -152,15 +191,27 @@ const training = {
     group: "evaluation",
     doc: "smallest change of the metric that counts as improvement",
   }),
-  save_dtype: option(z.enum(["fp32", "fp16", "bf16"]).default("fp32"), { kind: "string", group: "output", doc: "element type of the written weights" }),
+  save_dtype: option(z.enum(["fp32", "fp16", "bf16"]).default("fp32"), {
+    kind: "string",
+    group: "output",
+    doc: "element type of the written weights",
+  }),
   ...machine,
 };
 
 /** Options of `fineTune` and `permafrost train`. */
 export const trainOptions = {
   ...training,
-  test: option(z.string().min(1).optional(), { kind: "string", group: "data", doc: "rows scored once, at the end" }),
-  learning_rate: option(z.number().min(0).default(5e-5), { kind: "number", group: "training", doc: "peak rate of every group not named below" }),
+  test: option(z.string().min(1).optional(), {
+    kind: "string",
+    group: "data",
+    doc: "rows scored once, at the end",
+  }),
+  learning_rate: option(z.number().min(0).default(5e-5), {
+    kind: "number",
+    group: "training",
+    doc: "peak rate of every group not named below",
+  }),
   learning_rate_per_layer: option(z.record(z.string(), z.number().min(0)).default({}), {
     kind: "json",
     group: "freezing",
@@ -171,9 +222,21 @@ export const trainOptions = {
     group: "freezing",
     doc: "rate of layer i of L is learning_rate · decay^(L-i), of the embeddings decay^(L+1), of the head learning_rate",
   }),
-  freeze: option(z.array(z.string()).default([]), { kind: "list", group: "freezing", doc: "groups to freeze: embeddings, layer.0, …, head" }),
-  logging_steps: option(count(1).default(10), { kind: "number", group: "output", doc: "steps between log entries of trainer_state.json" }),
-  save_steps: option(count(1).optional(), { kind: "number", group: "output", doc: "steps between checkpoint-<step> folders; default: none" }),
+  freeze: option(z.array(z.string()).default([]), {
+    kind: "list",
+    group: "freezing",
+    doc: "groups to freeze: embeddings, layer.0, …, head",
+  }),
+  logging_steps: option(count(1).default(10), {
+    kind: "number",
+    group: "output",
+    doc: "steps between log entries of trainer_state.json",
+  }),
+  save_steps: option(count(1).optional(), {
+    kind: "number",
+    group: "output",
+    doc: "steps between checkpoint-<step> folders; default: none",
+  }),
   resume_from_checkpoint: option(z.string().min(1).optional(), {
     kind: "string",
     group: "output",
@@ -184,41 +247,94 @@ export const trainOptions = {
 /** Options of `search` and `permafrost search`. */
 export const searchOptions = {
   ...training,
-  test: option(z.string().min(1), { kind: "string", group: "data", doc: "rows the search never sees: scored once, at the end" }),
-  n_trials: option(count(1).default(30), { kind: "number", group: "search", hyphens: true, doc: "trials of the search; the baseline gets as many" }),
-  timeout: option(positive.optional(), { kind: "number", group: "search", hyphens: true, doc: "seconds after which no trial starts; default: none" }),
+  test: option(z.string().min(1), {
+    kind: "string",
+    group: "data",
+    doc: "rows the search never sees: scored once, at the end",
+  }),
+  n_trials: option(count(1).default(30), {
+    kind: "number",
+    group: "search",
+    hyphens: true,
+    doc: "trials of the search; the baseline gets as many",
+  }),
+  timeout: option(positive.optional(), {
+    kind: "number",
+    group: "search",
+    hyphens: true,
+    doc: "seconds after which no trial starts; default: none",
+  }),
   n_random_trials: option(count(0).optional(), {
     kind: "number",
     group: "search",
     hyphens: true,
     doc: "trials of the randomised arm, which carries the layer analysis; default: 40 % of the trials",
   }),
-  sampler: option(z.enum(["tpe", "random"]).default("tpe"), { kind: "string", group: "search", doc: "proposes trials after the randomised arm" }),
-  pruner: option(z.enum(["median", "none"]).default("median"), { kind: "string", group: "search", doc: "stops optimised trials that lag; never those of the randomised arm" }),
+  sampler: option(z.enum(["tpe", "random"]).default("tpe"), {
+    kind: "string",
+    group: "search",
+    doc: "proposes trials after the randomised arm",
+  }),
+  pruner: option(z.enum(["median", "none"]).default("median"), {
+    kind: "string",
+    group: "search",
+    doc: "stops optimised trials that lag; never those of the randomised arm",
+  }),
   storage: option(z.string().optional(), {
     kind: "string",
     group: "search",
     hyphens: true,
     doc: "sqlite:///FILE in Optuna's schema; default: study.db in output_dir",
   }),
-  study_name: option(z.string().min(1).max(512).default("permafrost"), { kind: "string", group: "search", hyphens: true, doc: "name of the study in the storage" }),
-  resume: option(z.boolean().default(false), { kind: "boolean", group: "search", hyphens: true, doc: "go on with the study of that name" }),
+  study_name: option(z.string().min(1).max(512).default("permafrost"), {
+    kind: "string",
+    group: "search",
+    hyphens: true,
+    doc: "name of the study in the storage",
+  }),
+  resume: option(z.boolean().default(false), {
+    kind: "boolean",
+    group: "search",
+    hyphens: true,
+    doc: "go on with the study of that name",
+  }),
   force: option(z.boolean().default(false), {
     kind: "boolean",
     group: "search",
     hyphens: true,
     doc: "resume although model, data or options changed, or score test again",
   }),
-  lanes: option(count(1).optional(), { kind: "number", group: "search", doc: "trials trained at once; default: threads" }),
-  n_seeds: option(count(1).default(5), { kind: "number", group: "search", hyphens: true, doc: "seeds winner and baseline are retrained with" }),
-  baseline: option(z.boolean().default(true), { kind: "boolean", group: "search", doc: "tune one uniform rate with as many trials, and compare" }),
+  lanes: option(count(1).optional(), {
+    kind: "number",
+    group: "search",
+    doc: "trials trained at once; default: threads",
+  }),
+  n_seeds: option(count(1).default(5), {
+    kind: "number",
+    group: "search",
+    hyphens: true,
+    doc: "seeds winner and baseline are retrained with",
+  }),
+  baseline: option(z.boolean().default(true), {
+    kind: "boolean",
+    group: "search",
+    doc: "tune one uniform rate with as many trials, and compare",
+  }),
   learning_rate_range: option(z.tuple([positive, positive]).default([1e-6, 1e-3]), {
     kind: "json",
     group: "search",
     doc: "range of the global rate, as JSON: [1e-6,1e-3]",
   }),
-  head_learning_rate_range: option(z.tuple([positive, positive]).default([1e-5, 1e-2]), { kind: "json", group: "search", doc: "range of the head's rate" }),
-  lr_offset: option(positive.default(1), { kind: "number", group: "search", doc: "a layer's rate may differ from the global one by this many powers of ten" }),
+  head_learning_rate_range: option(z.tuple([positive, positive]).default([1e-5, 1e-2]), {
+    kind: "json",
+    group: "search",
+    doc: "range of the head's rate",
+  }),
+  lr_offset: option(positive.default(1), {
+    kind: "number",
+    group: "search",
+    doc: "a layer's rate may differ from the global one by this many powers of ten",
+  }),
 };
 
 /** Options of `loadModel` and `permafrost predict`. */

@@ -214,7 +214,11 @@ export interface NativeAddon {
   /** Frees a dataset and its cached prefixes. Indices of the others stay. */
   removeDataset(model: ModelHandle, dataset: number): Promise<void>;
 
-  createSession(model: ModelHandle, lanes: readonly LaneSpec[], options: SessionOptions): Promise<SessionHandle>;
+  createSession(
+    model: ModelHandle,
+    lanes: readonly LaneSpec[],
+    options: SessionOptions,
+  ): Promise<SessionHandle>;
   describePlan(session: SessionHandle, request: PlanRequest): PlanDescription;
   runSteps(session: SessionHandle, chunk: StepChunk): Promise<StepResults>;
   evaluate(session: SessionHandle, request: EvaluateRequest): Promise<EvaluateResults>;

@@ -135,17 +135,19 @@ async function emitEnd(
   });
 }
 
-export const isFinished = (t: TrialRecord) => t.state === "COMPLETE" || t.state === "PRUNED" || t.state === "FAIL";
+export const isFinished = (t: TrialRecord) =>
+  t.state === "COMPLETE" || t.state === "PRUNED" || t.state === "FAIL";
 
-/** Highest accuracy; ties by lower validation loss, then by fewer trained parameters, then the earlier. */
+/** Highest accuracy; ties by fewer FLOPs (the same accuracy for less is better), then lower validation loss, then the earlier. */
 export function bestTrial(trials: readonly TrialRecord[]): TrialRecord | null {
-  const attr = (t: TrialRecord, key: keyof TrialAttrs) => (t.userAttrs[key] as number | null | undefined) ?? Number.POSITIVE_INFINITY;
+  const attr = (t: TrialRecord, key: keyof TrialAttrs) =>
+    (t.userAttrs[key] as number | null | undefined) ?? Number.POSITIVE_INFINITY;
   const complete = trials.filter((t) => t.state === "COMPLETE" && t.value !== null);
   complete.sort(
     (a, b) =>
       b.value! - a.value! ||
+      attr(a, "flops") - attr(b, "flops") ||
       attr(a, "validation_loss") - attr(b, "validation_loss") ||
-      attr(a, "trained_parameters") - attr(b, "trained_parameters") ||
       a.number - b.number,
   );
   return complete[0] ?? null;

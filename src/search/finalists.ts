@@ -20,7 +20,12 @@ export interface FinalistOptions extends TrainerOptions {
 }
 
 /** Called with the weights of a seed still in the core, when it is the best on validation so far. */
-export type KeepBest = (session: NativeSession, lane: number, seed: number, scores: { validation: Scores; test: Scores }) => Promise<void>;
+export type KeepBest = (
+  session: NativeSession,
+  lane: number,
+  seed: number,
+  scores: { validation: Scores; test: Scores },
+) => Promise<void>;
 
 /** What is stored of a seed: `correct` as a string of 0 and 1. */
 interface StoredSeed extends Omit<SeedResult, "correct"> {
@@ -60,12 +65,25 @@ export async function retrain(
         validationLoss: validation.loss,
         test: test.accuracy,
         correct: test.correct.map((right) => (right ? "1" : "0")).join(""),
-        cost: { seconds: outcome.seconds, flops: outcome.flops, trainedParameters: outcome.trainedParameters },
+        cost: {
+          seconds: outcome.seconds,
+          flops: outcome.flops,
+          trainedParameters: outcome.trainedParameters,
+        },
       };
-      if (keepBest && [...done.values()].every((other) => isBetter(result, other))) await keepBest(trainer.session, lane, seed, { validation, test });
+      if (keepBest && [...done.values()].every((other) => isBetter(result, other)))
+        await keepBest(trainer.session, lane, seed, { validation, test });
       await study.setUserAttrs({ [keyOf(arm, seed)]: result });
       done.set(seed, result);
-      emit({ type: "seedEnd", arm, seed, validation: result.validation, seconds: outcome.seconds, finished: done.size, total: seeds.length });
+      emit({
+        type: "seedEnd",
+        arm,
+        seed,
+        validation: result.validation,
+        seconds: outcome.seconds,
+        finished: done.size,
+        total: seeds.length,
+      });
     }
   }
   return seeds.map((seed) => {

@@ -1,6 +1,6 @@
 /** Assembles what the report is made of from stored trials and finished arms. */
 import os from "node:os";
-import { analyseLayers, type ArmResult, compareArms, type LayerTrial } from "../analysis/index.js";
+import { type ArmResult, analyseLayers, compareArms, type LayerTrial } from "../analysis/index.js";
 import type { SearchConfig } from "../config/schema.js";
 import { addon } from "../native/call.js";
 import type { ReportNotice, SearchFindings } from "../report/index.js";
@@ -52,10 +52,16 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
         parameters: task.native.description.parameters,
         sha256: task.folder.hash,
       },
-      data: Object.entries(task.splits).map(([role, split]) => dataMeta(role as "train", split as Split, task)),
+      data: Object.entries(task.splits).map(([role, split]) =>
+        dataMeta(role as "train", split as Split, task),
+      ),
       testReadAt: input.testReadAt,
       options: printable(config),
-      versions: { permafrost: addon().version().addon, node: process.versions.node, compiler: addon().version().compiler },
+      versions: {
+        permafrost: addon().version().addon,
+        node: process.versions.node,
+        compiler: addon().version().compiler,
+      },
       machine: {
         cpu: os.cpus()[0]?.model.trim() ?? "unknown",
         cores: String(os.availableParallelism()),
@@ -64,8 +70,12 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
       },
     },
     trials,
-    layers: analyseLayers(trials, { seed: config.seed, context: { datasets: 1, splits: 1, seedsPerTrial: 1 } }),
-    comparisons: baseline && winner.seeds.length > 0 ? [compareArms(winner, baseline, { seed: config.seed })] : [],
+    layers: analyseLayers(trials, {
+      seed: config.seed,
+      context: { datasets: 1, splits: 1, seedsPerTrial: 1 },
+    }),
+    comparisons:
+      baseline && winner.seeds.length > 0 ? [compareArms(winner, baseline, { seed: config.seed })] : [],
     notices,
   };
 }
@@ -84,7 +94,9 @@ function printable(config: SearchConfig): Record<string, string | number | boole
   return Object.fromEntries(
     Object.entries(config).flatMap(([key, value]) => {
       if (value === undefined) return [];
-      return [[key, typeof value === "object" ? JSON.stringify(value) : (value as string | number | boolean)]];
+      return [
+        [key, typeof value === "object" ? JSON.stringify(value) : (value as string | number | boolean)],
+      ];
     }),
   );
 }

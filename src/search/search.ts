@@ -10,7 +10,14 @@ import type { SearchConfig } from "../config/schema.js";
 import { TrainingError } from "../errors.js";
 import type { SearchEvent } from "../events.js";
 import { writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
-import { buildReport, type ReportNotice, renderHtml, renderJson, renderMarkdown, type SearchFindings } from "../report/index.js";
+import {
+  buildReport,
+  type ReportNotice,
+  renderHtml,
+  renderJson,
+  renderMarkdown,
+  type SearchFindings,
+} from "../report/index.js";
 import { MedianPruner } from "../study/pruners/median.js";
 import { NonePruner } from "../study/pruners/none.js";
 import { RandomSampler } from "../study/samplers/random.js";
@@ -24,8 +31,8 @@ import type { LayerRates } from "../train/layer-rates.js";
 import { saveTrained } from "../train/save.js";
 import { openTask, type Task } from "../train/task.js";
 import { type ArmSearchOptions, bestTrial, searchArm } from "./arm-search.js";
-import { assembleFindings } from "./findings.js";
 import { type KeepBest, retrain } from "./finalists.js";
+import { assembleFindings } from "./findings.js";
 import { encodeRates, layerSpace, uniformSpace } from "./space.js";
 import { warmStarts } from "./warm-starts.js";
 
@@ -46,7 +53,11 @@ const TEST_READ = "permafrost:test_read_at";
 const STARTED = "permafrost:started_at";
 
 /** @throws ConfigError, DataError, ModelError, StoreError before work; TrainingError ERR_NO_TRIAL when no trial completed. */
-export async function runSearch(config: SearchConfig, emit: (event: SearchEvent) => void, signal: AbortSignal): Promise<SearchResult> {
+export async function runSearch(
+  config: SearchConfig,
+  emit: (event: SearchEvent) => void,
+  signal: AbortSignal,
+): Promise<SearchResult> {
   const clock = new PhaseClock(emit);
   clock.enter("prepare", 0);
   await using task = await openTask(config);
@@ -54,7 +65,8 @@ export async function runSearch(config: SearchConfig, emit: (event: SearchEvent)
   await mkdir(config.outputDir, { recursive: true });
   const storage = config.storage ?? `sqlite:///${path.join(config.outputDir, "study.db")}`;
   await using store = SqliteStore.open(storage);
-  const deadline = config.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + config.timeout * 1e3;
+  const deadline =
+    config.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + config.timeout * 1e3;
   const lanes = config.lanes ?? threadsOf(config);
   const arm = (phase: ArmSearchOptions["phase"]): ArmSearchOptions => ({ ...config, phase, lanes, deadline });
 
@@ -79,9 +91,21 @@ export async function runSearch(config: SearchConfig, emit: (event: SearchEvent)
   await study.setUserAttrs({ [TEST_READ]: testReadAt });
   const seeds = Array.from({ length: config.nSeeds }, (_, i) => config.seed + 1 + i);
   clock.enter("retrain", config.nSeeds * (config.baseline ? 2 : 1));
-  const finalist = async (name: string, record: TrialRecord, trials: number, keep: KeepBest | null): Promise<ArmResult> => {
+  const finalist = async (
+    name: string,
+    record: TrialRecord,
+    trials: number,
+    keep: KeepBest | null,
+  ): Promise<ArmResult> => {
     const rates = record.userAttrs.rates as LayerRates;
-    const results = await retrain(study, task, { ...config, arm: name, rates, seeds, lanes }, keep, emit, signal);
+    const results = await retrain(
+      study,
+      task,
+      { ...config, arm: name, rates, seeds, lanes },
+      keep,
+      emit,
+      signal,
+    );
     return { name, rates, trials, bestValidation: record.value!, seeds: results };
   };
   const modelDir = path.join(config.outputDir, "model");
@@ -90,7 +114,15 @@ export async function runSearch(config: SearchConfig, emit: (event: SearchEvent)
       dtype: config.saveDtype,
       rates: best.userAttrs.rates as LayerRates,
       ...scored,
-      hyperparameters: { seed, num_train_epochs: config.numTrainEpochs, per_device_train_batch_size: config.perDeviceTrainBatchSize, weight_decay: config.weightDecay, warmup_steps: config.warmupSteps, lr_scheduler_type: config.lrSchedulerType, max_grad_norm: config.maxGradNorm },
+      hyperparameters: {
+        seed,
+        num_train_epochs: config.numTrainEpochs,
+        per_device_train_batch_size: config.perDeviceTrainBatchSize,
+        weight_decay: config.weightDecay,
+        warmup_steps: config.warmupSteps,
+        lr_scheduler_type: config.lrSchedulerType,
+        max_grad_norm: config.maxGradNorm,
+      },
       summary: `Fine-tuned with a learning rate for each layer, found by permafrost in ${config.nTrials} trials; of ${seeds.length} seeds this is the one best on validation.`,
     });
   };
@@ -122,14 +154,23 @@ export async function runSearch(config: SearchConfig, emit: (event: SearchEvent)
   };
 }
 
-async function openStudy(store: Store, task: Task, config: SearchConfig, studyName: string, space: Space): Promise<Study> {
+async function openStudy(
+  store: Store,
+  task: Task,
+  config: SearchConfig,
+  studyName: string,
+  space: Space,
+): Promise<Study> {
   const options = {
     store,
     studyName,
     direction: "maximize" as const,
     space,
     sampler: config.sampler === "tpe" ? new TpeSampler() : new RandomSampler(),
-    pruner: config.pruner === "median" ? new MedianPruner({ nStartupTrials: 5, nWarmupSteps: 1 }) : new NonePruner(),
+    pruner:
+      config.pruner === "median"
+        ? new MedianPruner({ nStartupTrials: 5, nWarmupSteps: 1 })
+        : new NonePruner(),
     seed: config.seed,
     nRandomTrials: randomTrials(config),
     manifest: manifestOf(task, config),
@@ -146,15 +187,40 @@ async function openStudy(store: Store, task: Task, config: SearchConfig, studyNa
 const randomTrials = ({ nRandomTrials, nTrials }: SearchConfig) => nRandomTrials ?? Math.ceil(0.4 * nTrials);
 
 function manifestOf(task: Task, config: SearchConfig): Record<string, unknown> {
-  const { numTrainEpochs, maxSteps, perDeviceTrainBatchSize, weightDecay, maxGradNorm, warmupSteps, lrSchedulerType } = config;
-  const { trainSamplingStrategy, labelSmoothingFactor, seed, maxLength, precision, sampler, pruner, nTrials } = config;
+  const {
+    numTrainEpochs,
+    maxSteps,
+    perDeviceTrainBatchSize,
+    weightDecay,
+    maxGradNorm,
+    warmupSteps,
+    lrSchedulerType,
+  } = config;
+  const {
+    trainSamplingStrategy,
+    labelSmoothingFactor,
+    seed,
+    maxLength,
+    precision,
+    sampler,
+    pruner,
+    nTrials,
+  } = config;
   const { learningRateRange, headLearningRateRange, lrOffset } = config;
   return {
     model: task.folder.hash,
     train: task.splits.train.encoded.hash,
     validation: task.splits.validation.encoded.hash,
     test: task.splits.test!.encoded.hash,
-    ...{ numTrainEpochs, maxSteps, perDeviceTrainBatchSize, weightDecay, maxGradNorm, warmupSteps, lrSchedulerType },
+    ...{
+      numTrainEpochs,
+      maxSteps,
+      perDeviceTrainBatchSize,
+      weightDecay,
+      maxGradNorm,
+      warmupSteps,
+      lrSchedulerType,
+    },
     ...{ trainSamplingStrategy, labelSmoothingFactor, seed, maxLength, precision, sampler, pruner, nTrials },
     ...{ learningRateRange, headLearningRateRange, lrOffset, nRandomTrials: randomTrials(config) },
   };
@@ -179,19 +245,32 @@ async function queueUniformStarts(study: Study, config: SearchConfig): Promise<v
 function requireBest(best: TrialRecord | null, studyName: string): TrialRecord {
   if (best) return best;
   throw new TrainingError("ERR_NO_TRIAL", "no trial completed", [
-    { path: studyName, expected: "at least one trial with a finite loss", received: "none", hint: "lower learning_rate_range" },
+    {
+      path: studyName,
+      expected: "at least one trial with a finite loss",
+      received: "none",
+      hint: "lower learning_rate_range",
+    },
   ]);
 }
 
 function noticesOf(task: Task, config: SearchConfig, deadline: number): ReportNotice[] {
   const notices: ReportNotice[] = task.notices.map((text) => ({ tone: "info", text }));
   if (performance.now() > deadline) {
-    notices.push({ tone: "warning", text: `The time limit of ${config.timeout} s ended the search before all ${config.nTrials} trials had run.` });
+    notices.push({
+      tone: "warning",
+      text: `The time limit of ${config.timeout} s ended the search before all ${config.nTrials} trials had run.`,
+    });
   }
   return notices;
 }
 
-async function writeOutputs(dir: string, findings: SearchFindings, winner: ArmResult, baseline: ArmResult | null): Promise<void> {
+async function writeOutputs(
+  dir: string,
+  findings: SearchFindings,
+  winner: ArmResult,
+  baseline: ArmResult | null,
+): Promise<void> {
   const report = buildReport(findings);
   await writeFileAtomic(path.join(dir, "report.html"), await renderHtml(report));
   await writeFileAtomic(path.join(dir, "report.md"), renderMarkdown(report));

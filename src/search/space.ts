@@ -56,7 +56,9 @@ export function decodeRates(groups: readonly string[], params: Params): Record<s
   const trained = encoder.filter((group, i) => i >= freezeTo && params[`freeze.${group}`] !== 1);
   const offset = (group: string) => (params[`lr_offset.${group}`] ?? 0) as number;
   const mean = trained.reduce((sum, group) => sum + offset(group), 0) / Math.max(1, trained.length);
-  const rates = Object.fromEntries(encoder.map((group) => [group, trained.includes(group) ? global * 10 ** (offset(group) - mean) : 0]));
+  const rates = Object.fromEntries(
+    encoder.map((group) => [group, trained.includes(group) ? global * 10 ** (offset(group) - mean) : 0]),
+  );
   return { ...rates, head: params["lr.head"] as number };
 }
 
@@ -64,7 +66,11 @@ export function decodeRates(groups: readonly string[], params: Params): Record<s
  * Parameters of the layer space whose rates are `rates` (up to clipping to the ranges): how warm starts are written.
  * The global rate is the geometric mean of the trained encoder groups.
  */
-export function encodeRates(groups: readonly string[], rates: Readonly<Record<string, number>>, options: SpaceOptions): Params {
+export function encodeRates(
+  groups: readonly string[],
+  rates: Readonly<Record<string, number>>,
+  options: SpaceOptions,
+): Params {
   const encoder = groups.slice(0, -1);
   const clip = (x: number, [low, high]: readonly [number, number]) => Math.min(high, Math.max(low, x));
   const logs = encoder.flatMap((group) => (rates[group]! > 0 ? [Math.log10(rates[group]!)] : []));
@@ -74,13 +80,20 @@ export function encodeRates(groups: readonly string[], rates: Readonly<Record<st
   const params: Record<string, number> = {
     freeze_to: freezeTo,
     // Everything frozen but the head: the global rate is in the space, and changes nothing.
-    learning_rate: clip(logs.length > 0 ? 10 ** mean : Math.sqrt(options.learningRateRange[0] * options.learningRateRange[1]), options.learningRateRange),
+    learning_rate: clip(
+      logs.length > 0 ? 10 ** mean : Math.sqrt(options.learningRateRange[0] * options.learningRateRange[1]),
+      options.learningRateRange,
+    ),
     "lr.head": clip(rates.head!, options.headLearningRateRange),
   };
   for (const [i, group] of encoder.entries()) {
     if (i < freezeTo) continue;
     if (i > 0) params[`freeze.${group}`] = rates[group] === 0 ? 1 : 0;
-    if (rates[group]! > 0) params[`lr_offset.${group}`] = clip(Math.log10(rates[group]!) - mean, [-options.lrOffset, options.lrOffset]);
+    if (rates[group]! > 0)
+      params[`lr_offset.${group}`] = clip(Math.log10(rates[group]!) - mean, [
+        -options.lrOffset,
+        options.lrOffset,
+      ]);
   }
   return params;
 }

@@ -12,7 +12,8 @@ import type { Distribution, ParamValue } from "./types.js";
 export function distributionIssues(d: Distribution, path: string): Issue[] {
   const issues: Issue[] = [];
   const expect = (ok: boolean, key: string, expected: string, received: unknown) => {
-    if (!ok) issues.push({ path: `${path}.${key}`, expected, received: JSON.stringify(received) ?? "nothing" });
+    if (!ok)
+      issues.push({ path: `${path}.${key}`, expected, received: JSON.stringify(received) ?? "nothing" });
   };
   if (d.kind === "categorical") {
     expect(d.choices.length > 0, "choices", "at least one choice", d.choices);

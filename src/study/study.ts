@@ -67,7 +67,9 @@ export class Study {
     const stored = await store.findStudy(studyName);
     if (!stored) throw studyMissing(store.url, studyName, await store.studyNames());
     const before = (stored.userAttrs[MANIFEST] ?? {}) as Record<string, unknown>;
-    const changed = Object.entries(manifest).filter(([key, value]) => JSON.stringify(before[key]) !== JSON.stringify(value));
+    const changed = Object.entries(manifest).filter(
+      ([key, value]) => JSON.stringify(before[key]) !== JSON.stringify(value),
+    );
     if (changed.length > 0 && !force) {
       throw new StoreError(
         "ERR_STORE_MANIFEST",
@@ -114,7 +116,13 @@ export class Study {
       const { length } = await this.trials();
       const made = await this.options.store.createTrials(
         this.stored.studyId,
-        [{ state: "WAITING", userAttrs: { ...userAttrs, arm: "warm-start" }, systemAttrs: { fixed_params: params } }],
+        [
+          {
+            state: "WAITING",
+            userAttrs: { ...userAttrs, arm: "warm-start" },
+            systemAttrs: { fixed_params: params },
+          },
+        ],
         length,
       );
       if (made) return;
@@ -133,7 +141,10 @@ export class Study {
       const number = waiting?.number ?? history.length;
       const sampler = arm === "optimized" ? this.options.sampler : this.#random;
       const others = history.filter((t) => t !== waiting);
-      const params = sampler.propose(space, others, new Rng(seed, number, arm), { direction: this.options.direction, fixed });
+      const params = sampler.propose(space, others, new Rng(seed, number, arm), {
+        direction: this.options.direction,
+        fixed,
+      });
       const update = { params, distributions: distributionsOf(space, params), userAttrs: { arm } };
       if (waiting) {
         if (await store.claimTrial(waiting.trialId, update)) return this.#running(waiting, params, arm);

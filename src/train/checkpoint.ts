@@ -6,8 +6,8 @@ import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { ConfigError, type Issue } from "../errors.js";
 import { writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
-import type { LogState } from "./trainer-state.js";
 import type { Evaluation } from "./trainer.js";
+import type { LogState } from "./trainer-state.js";
 
 export interface Checkpoint {
   readonly step: number;
@@ -26,7 +26,11 @@ const BEST = "best_lane_state.bin";
 const META = "permafrost_checkpoint.json";
 
 /** Written beside its place and renamed into it: a checkpoint is there whole or not at all. */
-export async function writeCheckpoint(outputDir: string, checkpoint: Checkpoint, trainerState: object): Promise<string> {
+export async function writeCheckpoint(
+  outputDir: string,
+  checkpoint: Checkpoint,
+  trainerState: object,
+): Promise<string> {
   const target = path.join(outputDir, `checkpoint-${checkpoint.step}`);
   const stage = `${target}.tmp`;
   await rm(stage, { recursive: true, force: true });
@@ -51,7 +55,13 @@ export async function readCheckpoint(dir: string, manifest: Checkpoint["manifest
       throw new ConfigError(
         "ERR_CHECKPOINT",
         "cannot go on from there",
-        [{ path: path.join(dir, name), expected: "a file of a checkpoint", received: (cause as NodeJS.ErrnoException).code ?? "nothing" }],
+        [
+          {
+            path: path.join(dir, name),
+            expected: "a file of a checkpoint",
+            received: (cause as NodeJS.ErrnoException).code ?? "nothing",
+          },
+        ],
         { cause },
       );
     });

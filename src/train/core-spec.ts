@@ -11,7 +11,8 @@ export interface MachineOptions {
   readonly cacheGib: number;
 }
 
-export const threadsOf = (options: Pick<MachineOptions, "threads">) => options.threads ?? os.availableParallelism();
+export const threadsOf = (options: Pick<MachineOptions, "threads">) =>
+  options.threads ?? os.availableParallelism();
 
 export function coreSpec(
   { config, pooling }: Pick<ModelFolder, "config" | "pooling">,

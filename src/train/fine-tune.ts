@@ -6,7 +6,7 @@ import { writeJsonAtomic } from "../models/atomic.js";
 import type { ProfileRow } from "../native/contract.js";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { type LayerRates, layerRates, type RateOptions } from "./layer-rates.js";
-import { type Scores } from "./metrics.js";
+import type { Scores } from "./metrics.js";
 import { saveTrained } from "./save.js";
 import { openTask, type Task, type TaskOptions } from "./task.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
@@ -48,7 +48,9 @@ export async function runFineTune(
   await using task = await openTask(config);
   for (const message of task.notices) emit({ type: "notice", message });
   const rates = layerRates(task.groups, config);
-  await using trainer = await Trainer.open(task, config, [{ rates, seed: config.seed, dataSeed: config.dataSeed }]);
+  await using trainer = await Trainer.open(task, config, [
+    { rates, seed: config.seed, dataSeed: config.dataSeed },
+  ]);
   const manifest = manifestOf(task, config, rates);
   let log = new TrainingLog(rates, config.loggingSteps);
   let best: Uint8Array | null = null;
@@ -76,7 +78,9 @@ export async function runFineTune(
     {
       onStep: (_, entry) => {
         log.step(entry);
-        const learningRates = Object.fromEntries(Object.entries(rates).map(([g, r]) => [g, r * entry.factor]));
+        const learningRates = Object.fromEntries(
+          Object.entries(rates).map(([g, r]) => [g, r * entry.factor]),
+        );
         emit({ type: "step", ...pick(entry, ["step", "epoch", "loss", "gradNorm"]), learningRates });
       },
       onEvaluation: async (_, evaluation) => {
@@ -112,11 +116,21 @@ export async function runFineTune(
   }
   const validation = await trainer.score(0, task.splits.validation, signal);
   const test = task.splits.test ? await trainer.score(0, task.splits.test, signal) : null;
-  await saveTrained(config.outputDir, task, trainer.session, 0, { dtype: config.saveDtype, rates, validation, test });
+  await saveTrained(config.outputDir, task, trainer.session, 0, {
+    dtype: config.saveDtype,
+    rates,
+    validation,
+    test,
+  });
   const { flops, seconds, tokens, steps, trainedParameters } = outcome!;
   await writeJsonAtomic(path.join(config.outputDir, "trainer_state.json"), stateFile(steps, flops, tokens));
   await writeResults(config.outputDir, {
-    train: { epoch: steps / trainer.stepsPerEpoch, total_flos: flops, train_runtime: seconds, train_steps_per_second: steps / seconds },
+    train: {
+      epoch: steps / trainer.stepsPerEpoch,
+      total_flos: flops,
+      train_runtime: seconds,
+      train_steps_per_second: steps / seconds,
+    },
     eval: { eval_accuracy: validation.accuracy, eval_loss: validation.loss },
     test: test && { test_accuracy: test.accuracy, test_loss: test.loss },
   });

@@ -21,7 +21,10 @@ export interface RateOptions {
  * @throws ConfigError naming unknown groups, or when nothing is left to train.
  */
 export function layerRates(groups: readonly string[], options: RateOptions): LayerRates {
-  const named = { learning_rate_per_layer: Object.keys(options.learningRatePerLayer), freeze: options.freeze };
+  const named = {
+    learning_rate_per_layer: Object.keys(options.learningRatePerLayer),
+    freeze: options.freeze,
+  };
   const issues: Issue[] = Object.entries(named).flatMap(([option, names]) =>
     names
       .filter((name) => !groups.includes(name))

@@ -25,7 +25,12 @@ export function correctRows(logits: Float32Array, labels: Int32Array, classes: n
 }
 
 /** @param loss cross entropy per row, shape (rows). */
-export function scores(logits: Float32Array, loss: Float32Array, labels: Int32Array, classes: number): Scores {
+export function scores(
+  logits: Float32Array,
+  loss: Float32Array,
+  labels: Int32Array,
+  classes: number,
+): Scores {
   const right = correctRows(logits, labels, classes).filter(Boolean).length;
   let sum = 0;
   for (const value of loss) sum += value;

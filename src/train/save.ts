@@ -1,8 +1,8 @@
 /** A trained lane as a Hugging Face folder, with layers.json: what each layer's rate was. */
 import path from "node:path";
 import { writeJsonAtomic } from "../models/atomic.js";
-import { saveModelFolder } from "../models/export.js";
 import type { CardData } from "../models/card.js";
+import { saveModelFolder } from "../models/export.js";
 import type { Tensor } from "../models/types.js";
 import type { NativeSession } from "../native/session.js";
 import type { LayerRates } from "./layer-rates.js";
@@ -50,7 +50,10 @@ export async function saveTrained(
   });
 }
 
-function cardOf(task: Task, { rates, validation, test, summary, hyperparameters }: SaveTrainedOptions): CardData {
+function cardOf(
+  task: Task,
+  { rates, validation, test, summary, hyperparameters }: SaveTrainedOptions,
+): CardData {
   const train = task.splits.train.dataset.path;
   return {
     name: `${path.basename(path.resolve(task.folder.path))} fine-tuned on ${path.basename(train)}`,

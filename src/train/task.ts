@@ -1,13 +1,14 @@
 /**
  * What every run over the same model and data shares: read, checked and tokenised once, then held by the core.
  */
-import { ConfigError } from "../errors.js";
+
 import { encodeDataset } from "../data/encode.js";
 import { buildLabelMap, labelMapOf } from "../data/labels.js";
 import { readDataset } from "../data/reader.js";
 import { overlapNotice } from "../data/splits.js";
 import { loadTokenizer } from "../data/tokenizer.js";
 import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
+import { ConfigError } from "../errors.js";
 import { groupsOf } from "../models/bert.js";
 import { loadModelFolder } from "../models/folder.js";
 import { initialiseModel } from "../models/init.js";
@@ -127,7 +128,10 @@ function dataNotices(
 ): string[] {
   const notices: string[] = [];
   for (const [name, { truncated }] of Object.entries(encoded)) {
-    if (truncated > 0) notices.push(`${datasets[name as SplitName]!.path}: ${truncated} texts were cut at ${maxLength} tokens`);
+    if (truncated > 0)
+      notices.push(
+        `${datasets[name as SplitName]!.path}: ${truncated} texts were cut at ${maxLength} tokens`,
+      );
   }
   for (const name of ["validation", "test"] as const) {
     const other = datasets[name];

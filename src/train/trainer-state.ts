@@ -59,7 +59,9 @@ export class TrainingLog {
     this.#loss += loss;
     this.#steps++;
     if (step % this.every !== 0) return;
-    const perLayer = Object.fromEntries(Object.entries(this.rates).map(([group, rate]) => [group, rate * factor]));
+    const perLayer = Object.fromEntries(
+      Object.entries(this.rates).map(([group, rate]) => [group, rate * factor]),
+    );
     this.entries.push({
       epoch,
       grad_norm: gradNorm,

@@ -114,7 +114,12 @@ export class Trainer implements AsyncDisposable {
   ) {
     const rows = task.splits.train.encoded.labels.length;
     this.stepsPerEpoch = stepsPerEpoch(rows, options.perDeviceTrainBatchSize);
-    this.totalSteps = numSteps(rows, options.perDeviceTrainBatchSize, options.numTrainEpochs, options.maxSteps);
+    this.totalSteps = numSteps(
+      rows,
+      options.perDeviceTrainBatchSize,
+      options.numTrainEpochs,
+      options.maxSteps,
+    );
     this.#warm = warmupSteps(options.warmupSteps, this.totalSteps);
     this.#lanes = lanes.map(() => ({
       active: true,
@@ -144,7 +149,10 @@ export class Trainer implements AsyncDisposable {
         ...(initial && rates.head! > 0 ? { initial } : {}),
       }),
     );
-    const session = await task.native.createSession(specs, { precision: options.precision, cache: options.cache });
+    const session = await task.native.createSession(specs, {
+      precision: options.precision,
+      cache: options.cache,
+    });
     return new Trainer(task, options, lanes, session);
   }
 
@@ -154,7 +162,11 @@ export class Trainer implements AsyncDisposable {
   }
 
   /** Goes on from a saved state: one blob a lane (`session.saveState`), and what the trainer knew beside it. */
-  async resume(step: number, states: readonly Uint8Array[], evaluations: readonly (readonly Evaluation[])[]): Promise<void> {
+  async resume(
+    step: number,
+    states: readonly Uint8Array[],
+    evaluations: readonly (readonly Evaluation[])[],
+  ): Promise<void> {
     for (const [lane, state] of states.entries()) await this.session.loadState(lane, state);
     this.#step = step;
     for (const [i, lane] of this.#lanes.entries()) {
@@ -281,9 +293,15 @@ export class Trainer implements AsyncDisposable {
       const begin = performance.now();
       const { accuracy, loss } = await this.score(i, this.task.splits.validation, signal);
       lane.seconds += (performance.now() - begin) / 1e3;
-      const evaluation = this.#record(lane, { step: this.#step, epoch: this.#step / this.stepsPerEpoch, accuracy, loss });
+      const evaluation = this.#record(lane, {
+        step: this.#step,
+        epoch: this.#step / this.stepsPerEpoch,
+        accuracy,
+        loss,
+      });
       // The last evaluation needs no copy when it is the best: the weights are there.
-      if (evaluation.best && this.options.loadBestModelAtEnd && this.#step < this.totalSteps) await this.session.snapshot(i);
+      if (evaluation.best && this.options.loadBestModelAtEnd && this.#step < this.totalSteps)
+        await this.session.snapshot(i);
       const decision = await hooks.onEvaluation?.(i, evaluation);
       const patience = this.options.earlyStoppingPatience;
       if (decision === "prune") {
@@ -299,7 +317,8 @@ export class Trainer implements AsyncDisposable {
   #record(lane: LaneState, scored: Omit<Evaluation, "best">): Evaluation {
     const { metricForBestModel, earlyStoppingThreshold } = this.options;
     const best = lane.best === null || better(scored, lane.best, metricForBestModel, 0);
-    const improved = lane.best === null || better(scored, lane.best, metricForBestModel, earlyStoppingThreshold);
+    const improved =
+      lane.best === null || better(scored, lane.best, metricForBestModel, earlyStoppingThreshold);
     const evaluation = { ...scored, best };
     lane.evaluations.push(evaluation);
     lane.sinceBest = improved ? 0 : lane.sinceBest + 1;

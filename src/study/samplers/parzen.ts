@@ -70,7 +70,10 @@ export class ParzenEstimator {
     const terms = this.#weights.map((weight, kernel) => {
       let sum = Math.log(weight);
       for (const [d, axis] of this.axes.entries()) {
-        sum += axis.kind === "categorical" ? Math.log(this.#choiceWeights(kernel, d, axis.choices)[point[d]!]!) : this.#logNormal(kernel, d, axis, point[d]!);
+        sum +=
+          axis.kind === "categorical"
+            ? Math.log(this.#choiceWeights(kernel, d, axis.choices)[point[d]!]!)
+            : this.#logNormal(kernel, d, axis, point[d]!);
       }
       largest = Math.max(largest, sum);
       return sum;
@@ -117,7 +120,9 @@ export class ParzenEstimator {
 function recencyWeights(n: number): number[] {
   if (n <= 25) return new Array<number>(n).fill(1);
   const ramp = n - 25;
-  return Array.from({ length: n }, (_, i) => (i >= ramp ? 1 : 1 / n + ((1 - 1 / n) * i) / Math.max(1, ramp - 1)));
+  return Array.from({ length: n }, (_, i) =>
+    i >= ramp ? 1 : 1 / n + ((1 - 1 / n) * i) / Math.max(1, ramp - 1),
+  );
 }
 
 /** Standard normal mass of [a, b], a ≤ b; computed in the nearer tail, where it keeps its digits. */

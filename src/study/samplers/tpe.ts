@@ -31,21 +31,36 @@ export class TpeSampler implements Sampler {
     this.#candidates = nEiCandidates;
   }
 
-  propose(space: Space, history: readonly TrialRecord[], rng: Rng, { direction, fixed }: ProposeContext): Params {
+  propose(
+    space: Space,
+    history: readonly TrialRecord[],
+    rng: Rng,
+    { direction, fixed }: ProposeContext,
+  ): Params {
     const ranked = rank(history, direction);
     const running = history.filter((t) => t.state === "RUNNING");
     const proposed = new Map<string, ParamValue>();
     if (ranked.length >= this.#startup) {
       for (const group of groupsOf(space, [...ranked, ...running])) {
-        for (const [name, value] of this.#proposeGroup(group, ranked, running, rng)) proposed.set(name, value);
+        for (const [name, value] of this.#proposeGroup(group, ranked, running, rng))
+          proposed.set(name, value);
       }
     }
-    return walk(space, ({ name, distribution }) => fixed[name] ?? proposed.get(name) ?? drawUniform(distribution, rng));
+    return walk(
+      space,
+      ({ name, distribution }) => fixed[name] ?? proposed.get(name) ?? drawUniform(distribution, rng),
+    );
   }
 
-  #proposeGroup(group: readonly Dimension[], ranked: readonly TrialRecord[], running: readonly TrialRecord[], rng: Rng): [string, ParamValue][] {
+  #proposeGroup(
+    group: readonly Dimension[],
+    ranked: readonly TrialRecord[],
+    running: readonly TrialRecord[],
+    rng: Rng,
+  ): [string, ParamValue][] {
     const has = (t: TrialRecord) => group.every(({ name }) => name in t.params);
-    const point = (t: TrialRecord) => group.map(({ name, distribution }) => toInternal(distribution, t.params[name]!, name));
+    const point = (t: TrialRecord) =>
+      group.map(({ name, distribution }) => toInternal(distribution, t.params[name]!, name));
     const below = Math.min(Math.ceil(0.1 * ranked.length), 25);
     const byAge = (a: TrialRecord, b: TrialRecord) => a.number - b.number;
     const good = ranked.slice(0, below).filter(has).sort(byAge).map(point);
@@ -71,13 +86,16 @@ export class TpeSampler implements Sampler {
 function rank(history: readonly TrialRecord[], direction: Direction): TrialRecord[] {
   const sign = direction === "maximize" ? -1 : 1;
   const scored = history.flatMap((t) => {
-    if (t.state === "COMPLETE" && t.value !== null) return [{ t, step: Number.POSITIVE_INFINITY, value: sign * t.value }];
+    if (t.state === "COMPLETE" && t.value !== null)
+      return [{ t, step: Number.POSITIVE_INFINITY, value: sign * t.value }];
     const step = t.state === "PRUNED" ? lastStep(t.intermediateValues) : null;
     if (step === null) return [];
     const value = t.intermediateValues.get(step)!;
     return [{ t, step, value: Number.isNaN(value) ? Number.POSITIVE_INFINITY : sign * value }];
   });
-  return scored.sort((a, b) => (a.step !== b.step ? b.step - a.step : a.value - b.value || a.t.number - b.t.number)).map(({ t }) => t);
+  return scored
+    .sort((a, b) => (a.step !== b.step ? b.step - a.step : a.value - b.value || a.t.number - b.t.number))
+    .map(({ t }) => t);
 }
 
 /** Dimensions split into sets that always occur together in the trials seen; those never seen are in none. */

@@ -40,7 +40,9 @@ export const storeClosed = (url: string) =>
 
 /** Optuna's limit, and what SQLite's text cannot hold. @throws StoreError. */
 export function checkStudyName(studyName: string): void {
-  const wellFormed = !/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\0/.test(studyName);
+  const wellFormed = !/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\0/.test(
+    studyName,
+  );
   if (studyName.length > 0 && studyName.length <= 512 && wellFormed) return;
   throw new StoreError("ERR_STORE_NAME", "This cannot be a study's name", [
     {

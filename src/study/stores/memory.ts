@@ -17,7 +17,8 @@ export class MemoryStore implements Store {
   async createStudy({ studyName, directions, userAttrs, systemAttrs }: NewStudy): Promise<StoredStudy> {
     this.#checkOpen();
     checkStudyName(studyName);
-    if (this.#studies.some(({ study }) => study.studyName === studyName)) throw studyExists(this.url, studyName);
+    if (this.#studies.some(({ study }) => study.studyName === studyName))
+      throw studyExists(this.url, studyName);
     const study = Object.freeze({
       studyId: this.#studies.length + 1,
       studyName,

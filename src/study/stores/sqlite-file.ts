@@ -29,7 +29,11 @@ export function sqlitePath(url: string): string {
   const match = /^sqlite:\/\/\/(.+)$/s.exec(url);
   if (match) return match[1]!;
   throw new StoreError("ERR_STORE_URL", "The study storage was not understood", [
-    { path: "storage", expected: "sqlite:///FILE, or sqlite:////FILE for an absolute path", received: JSON.stringify(url) },
+    {
+      path: "storage",
+      expected: "sqlite:///FILE, or sqlite:////FILE for an absolute path",
+      received: JSON.stringify(url),
+    },
   ]);
 }
 
@@ -56,7 +60,10 @@ export function openDatabase(url: string): Database {
 }
 
 function checkSchema(database: Database, url: string): void {
-  const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all().map((row) => row.name);
+  const tables = database
+    .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .all()
+    .map((row) => row.name);
   if (tables.length === 0) {
     // Two processes may create at once: the second sees the first's tables inside its own transaction.
     database.exec("BEGIN IMMEDIATE");
@@ -72,19 +79,27 @@ function checkSchema(database: Database, url: string): void {
   }
   if (!tables.includes("alembic_version") || !tables.includes("studies")) {
     throw new StoreError("ERR_STORE_NOT_A_STUDY", "The file is a database, but not a study", [
-      { path: url, expected: "a file Optuna or permafrost made, or none", received: `tables ${tables.slice(0, 5).join(", ")}` },
+      {
+        path: url,
+        expected: "a file Optuna or permafrost made, or none",
+        received: `tables ${tables.slice(0, 5).join(", ")}`,
+      },
     ]);
   }
   const head = String(database.prepare("SELECT version_num FROM alembic_version").get()?.version_num);
   if (head !== ALEMBIC_HEAD) {
-    throw new StoreError("ERR_STORE_SCHEMA", "The study was written by another version of Optuna; it was left as it is", [
-      {
-        path: `${url}: alembic_version`,
-        expected: `${ALEMBIC_HEAD} (Optuna 3.2 to 5.0)`,
-        received: head,
-        hint: "an older one: run `optuna storage upgrade --storage URL`; a newer one: upgrade permafrost",
-      },
-    ]);
+    throw new StoreError(
+      "ERR_STORE_SCHEMA",
+      "The study was written by another version of Optuna; it was left as it is",
+      [
+        {
+          path: `${url}: alembic_version`,
+          expected: `${ALEMBIC_HEAD} (Optuna 3.2 to 5.0)`,
+          received: head,
+          hint: "an older one: run `optuna storage upgrade --storage URL`; a newer one: upgrade permafrost",
+        },
+      ],
+    );
   }
 }
 
@@ -93,11 +108,23 @@ export function storeFault(url: string, cause: unknown): StoreError {
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
   const text = `${code} ${message}`;
   const [ours, expected, hint] = /FULL|disk is full/i.test(text)
-    ? ["ERR_STORE_FULL", "room on the disk", "results acknowledged so far are kept; free some space and --resume"]
+    ? [
+        "ERR_STORE_FULL",
+        "room on the disk",
+        "results acknowledged so far are kept; free some space and --resume",
+      ]
     : /BUSY|locked/i.test(text)
-      ? ["ERR_STORE_BUSY", `the lock within ${BUSY_MS / 1000} s`, "another process holds the study; try again"]
+      ? [
+          "ERR_STORE_BUSY",
+          `the lock within ${BUSY_MS / 1000} s`,
+          "another process holds the study; try again",
+        ]
       : /READONLY|readonly|CANTOPEN|unable to open/i.test(text)
-        ? ["ERR_STORE_OPEN", "a file that can be opened and written", "does its folder exist, and may you write there?"]
+        ? [
+            "ERR_STORE_OPEN",
+            "a file that can be opened and written",
+            "does its folder exist, and may you write there?",
+          ]
         : /NOTADB|not a database|CORRUPT|malformed/i.test(text)
           ? ["ERR_STORE_NOT_A_STUDY", "an SQLite database", "the file was left as it is"]
           : ["ERR_STORE", "a working study storage", undefined];

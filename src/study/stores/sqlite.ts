@@ -1,10 +1,11 @@
 /** A study in an SQLite file, in Optuna's own schema: Optuna opens it unchanged, and we open Optuna's. */
-import type { Attrs, NewStudy, NewTrial, Store, StoredStudy, TrialResult, TrialUpdate } from "../store.js";
-import { distributionFromJson, distributionToJson } from "../distribution-json.js";
-import { toExternal, toInternal } from "../distribution.js";
-import { readJson, writeJson } from "../json.js";
-import type { Direction, Distribution, ParamValue, TrialRecord, TrialState } from "../types.js";
+
 import { StoreError } from "../../errors.js";
+import { toExternal, toInternal } from "../distribution.js";
+import { distributionFromJson, distributionToJson } from "../distribution-json.js";
+import { readJson, writeJson } from "../json.js";
+import type { Attrs, NewStudy, NewTrial, Store, StoredStudy, TrialResult, TrialUpdate } from "../store.js";
+import type { Direction, Distribution, ParamValue, TrialRecord, TrialState } from "../types.js";
 import { checkStudyName, storeClosed, studyExists, trialFinished, trialGone } from "./errors.js";
 import { type Database, openDatabase, storeFault } from "./sqlite-file.js";
 
@@ -29,13 +30,25 @@ export class SqliteStore implements Store {
     return new SqliteStore(url, openDatabase(url));
   }
 
-  async createStudy({ studyName, directions, userAttrs = {}, systemAttrs = {} }: NewStudy): Promise<StoredStudy> {
+  async createStudy({
+    studyName,
+    directions,
+    userAttrs = {},
+    systemAttrs = {},
+  }: NewStudy): Promise<StoredStudy> {
     checkStudyName(studyName);
     return this.#transaction((db) => {
-      if (db.prepare("SELECT 1 AS one FROM studies WHERE study_name = ?").get(studyName)) throw studyExists(this.url, studyName);
-      const studyId = Number(db.prepare("INSERT INTO studies (study_name) VALUES (?)").run(studyName).lastInsertRowid);
+      if (db.prepare("SELECT 1 AS one FROM studies WHERE study_name = ?").get(studyName))
+        throw studyExists(this.url, studyName);
+      const studyId = Number(
+        db.prepare("INSERT INTO studies (study_name) VALUES (?)").run(studyName).lastInsertRowid,
+      );
       for (const [objective, direction] of directions.entries()) {
-        db.prepare("INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)").run(direction.toUpperCase(), studyId, objective);
+        db.prepare("INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)").run(
+          direction.toUpperCase(),
+          studyId,
+          objective,
+        );
       }
       setAttrs(db, "study_user", studyId, userAttrs);
       setAttrs(db, "study_system", studyId, systemAttrs);
@@ -51,10 +64,18 @@ export class SqliteStore implements Store {
   }
 
   async studyNames(): Promise<string[]> {
-    return this.#read((db) => db.prepare("SELECT study_name FROM studies ORDER BY study_id").all().map((row) => String(row.study_name)));
+    return this.#read((db) =>
+      db
+        .prepare("SELECT study_name FROM studies ORDER BY study_id")
+        .all()
+        .map((row) => String(row.study_name)),
+    );
   }
 
-  async setStudyAttrs(studyId: number, { user = {}, system = {} }: { readonly user?: Attrs; readonly system?: Attrs }): Promise<void> {
+  async setStudyAttrs(
+    studyId: number,
+    { user = {}, system = {} }: { readonly user?: Attrs; readonly system?: Attrs },
+  ): Promise<void> {
     await this.#transaction((db) => {
       setAttrs(db, "study_user", studyId, user);
       setAttrs(db, "study_system", studyId, system);
@@ -72,7 +93,11 @@ export class SqliteStore implements Store {
     });
   }
 
-  async createTrials(studyId: number, trials: readonly NewTrial[], expectedCount: number): Promise<TrialRecord[] | null> {
+  async createTrials(
+    studyId: number,
+    trials: readonly NewTrial[],
+    expectedCount: number,
+  ): Promise<TrialRecord[] | null> {
     return this.#transaction((db) => {
       if (this.#count(db, studyId) !== expectedCount) return null;
       return trials.map((trial) => this.#insert(db, studyId, trial));
@@ -82,7 +107,9 @@ export class SqliteStore implements Store {
   async claimTrial(trialId: number, update: TrialUpdate = {}): Promise<boolean> {
     return this.#transaction((db) => {
       const { changes } = db
-        .prepare("UPDATE trials SET state = 'RUNNING', datetime_start = ? WHERE trial_id = ? AND state = 'WAITING'")
+        .prepare(
+          "UPDATE trials SET state = 'RUNNING', datetime_start = ? WHERE trial_id = ? AND state = 'WAITING'",
+        )
         .run(timeText(new Date()), trialId);
       if (changes === 0) return false;
       write(db, trialId, update);
@@ -173,9 +200,17 @@ export class SqliteStore implements Store {
     write(db, trialId, update);
     if (value !== null) {
       const [number, type] = storedValue(value);
-      db.prepare("INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?, 0, ?, ?)").run(trialId, number, type);
+      db.prepare("INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?, 0, ?, ?)").run(
+        trialId,
+        number,
+        type,
+      );
     }
-    db.prepare("UPDATE trials SET state = ?, datetime_complete = ? WHERE trial_id = ?").run(state, timeText(new Date()), trialId);
+    db.prepare("UPDATE trials SET state = ?, datetime_complete = ? WHERE trial_id = ?").run(
+      state,
+      timeText(new Date()),
+      trialId,
+    );
   }
 
   #checkRunning(db: Database, trialId: number): void {
@@ -191,7 +226,9 @@ export class SqliteStore implements Store {
 
   #readStudy(db: Database, studyId: number): StoredStudy {
     const row = db.prepare("SELECT study_name FROM studies WHERE study_id = ?").get(studyId)!;
-    const directions = db.prepare("SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective").all(studyId);
+    const directions = db
+      .prepare("SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective")
+      .all(studyId);
     return Object.freeze({
       studyId,
       studyName: String(row.study_name),
@@ -217,20 +254,21 @@ function setAttrs(db: Database, table: AttrTable, owner: number, attrs: Attrs): 
 }
 
 function readAttrs(db: Database, table: AttrTable, owner: number): Attrs {
-  const rows = db.prepare(`SELECT "key" AS name, value_json FROM ${table}_attributes WHERE ${ownerOf(table)} = ?`).all(owner);
-  return Object.freeze(Object.fromEntries(rows.map((row) => [String(row.name), readJson(String(row.value_json))])));
+  const rows = db
+    .prepare(`SELECT "key" AS name, value_json FROM ${table}_attributes WHERE ${ownerOf(table)} = ?`)
+    .all(owner);
+  return Object.freeze(
+    Object.fromEntries(rows.map((row) => [String(row.name), readJson(String(row.value_json))])),
+  );
 }
 
 function write(db: Database, trialId: number, update: TrialUpdate): void {
   for (const [name, value] of Object.entries(update.params ?? {})) {
     const distribution = update.distributions?.[name];
     if (!distribution) throw new StoreError("ERR_STORE_PARAM", `A parameter without a distribution: ${name}`);
-    db.prepare("INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)").run(
-      trialId,
-      name,
-      toInternal(distribution, value, name),
-      distributionToJson(distribution),
-    );
+    db.prepare(
+      "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)",
+    ).run(trialId, name, toInternal(distribution, value, name), distributionToJson(distribution));
   }
   for (const [step, value] of update.intermediateValues ?? []) {
     const [number, type] = Number.isNaN(value) ? [null, "NAN"] : storedValue(value);
@@ -247,13 +285,19 @@ function readTrial(db: Database, row: Row): TrialRecord {
   const trialId = Number(row.trial_id);
   const params: Record<string, ParamValue> = {};
   const distributions: Record<string, Distribution> = {};
-  for (const p of db.prepare("SELECT * FROM trial_params WHERE trial_id = ? ORDER BY param_id").all(trialId)) {
+  for (const p of db
+    .prepare("SELECT * FROM trial_params WHERE trial_id = ? ORDER BY param_id")
+    .all(trialId)) {
     const name = String(p.param_name);
     distributions[name] = distributionFromJson(String(p.distribution_json));
     params[name] = toExternal(distributions[name], Number(p.param_value));
   }
-  const value = db.prepare("SELECT value, value_type FROM trial_values WHERE trial_id = ? AND objective = 0").get(trialId);
-  const reports = db.prepare("SELECT * FROM trial_intermediate_values WHERE trial_id = ? ORDER BY step").all(trialId);
+  const value = db
+    .prepare("SELECT value, value_type FROM trial_values WHERE trial_id = ? AND objective = 0")
+    .get(trialId);
+  const reports = db
+    .prepare("SELECT * FROM trial_intermediate_values WHERE trial_id = ? ORDER BY step")
+    .all(trialId);
   return Object.freeze({
     number: Number(row.number),
     trialId,
@@ -285,4 +329,5 @@ function readValue(value: unknown, type: unknown): number {
 
 /** Naive UTC with six digits, as Optuna 5 writes. */
 const timeText = (time: Date) => `${time.toISOString().slice(0, 23).replace("T", " ")}000`;
-const readTime = (text: unknown) => (text === null ? null : new Date(`${String(text).slice(0, 23).replace(" ", "T")}Z`));
+const readTime = (text: unknown) =>
+  text === null ? null : new Date(`${String(text).slice(0, 23).replace(" ", "T")}Z`);
