@@ -88,7 +88,7 @@ export function encodeRates(
   };
   for (const [i, group] of encoder.entries()) {
     if (i < freezeTo) continue;
-    if (i > 0) params[`freeze.${group}`] = rates[group] === 0 ? 1 : 0;
+    if (i > freezeTo) params[`freeze.${group}`] = rates[group] === 0 ? 1 : 0;
     if (rates[group]! > 0)
       params[`lr_offset.${group}`] = clip(Math.log10(rates[group]!) - mean, [
         -options.lrOffset,

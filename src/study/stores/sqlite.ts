@@ -140,6 +140,8 @@ export class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
+    // The log goes back into the file, so that the file alone is the study; a reader elsewhere may delay that.
+    this.#database?.pragma("wal_checkpoint(TRUNCATE)");
     this.#database?.close();
     this.#database = null;
   }

@@ -1,0 +1,161 @@
+import { describe, expect, test } from "vitest";
+import { MedianPruner } from "../../../src/study/pruners/median.js";
+import { NonePruner } from "../../../src/study/pruners/none.js";
+import { Rng } from "../../../src/study/rng.js";
+import type { Sampler } from "../../../src/study/sampler.js";
+import { RandomSampler } from "../../../src/study/samplers/random.js";
+import { TpeSampler } from "../../../src/study/samplers/tpe.js";
+import { activeDimensions, spaceContains } from "../../../src/study/space.js";
+import { MemoryStore } from "../../../src/study/stores/memory.js";
+import { armOf, Study, type StudyOptions } from "../../../src/study/study.js";
+import type { Params, Space } from "../../../src/study/types.js";
+
+const space: Space = [
+  { name: "kind", distribution: { kind: "categorical", choices: ["a", "b"] } },
+  { name: "lr", distribution: { kind: "float", low: 1e-6, high: 1e-3, log: true } },
+  { name: "depth", distribution: { kind: "int", low: 0, high: 6 } },
+  { name: "only_b", distribution: { kind: "float", low: -1, high: 1, step: 0.25 }, when: (p) => p.kind === "b" },
+];
+/** Best near lr = 3e-5, depth 2, and only_b = 0.5 of kind b. */
+const objective = (p: Params) =>
+  -((Math.log10(p.lr as number) + 4.52) ** 2) - ((p.depth as number) - 2) ** 2 / 10 - (p.kind === "b" ? ((p.only_b as number) - 0.5) ** 2 : 1);
+
+const options = (store: MemoryStore, changes: Partial<StudyOptions> = {}): StudyOptions => ({
+  store,
+  studyName: "s",
+  direction: "maximize",
+  space,
+  sampler: new TpeSampler(),
+  pruner: new NonePruner(),
+  seed: 7,
+  nRandomTrials: 12,
+  manifest: { data: "x" },
+  metricName: "accuracy",
+  ...changes,
+});
+
+async function runTo(study: Study, n: number): Promise<void> {
+  while ((await study.planned()).filter((t) => t.state === "COMPLETE").length < n) {
+    const trial = await study.ask();
+    await trial.complete(objective(trial.params));
+  }
+}
+
+const paramsOf = async (study: Study) => (await study.planned()).map((t) => t.params);
+
+for (const [name, make] of [
+  ["random", () => new RandomSampler()],
+  ["tpe", () => new TpeSampler()],
+] as [string, () => Sampler][]) {
+  describe(`${name} sampler`, () => {
+    test("every proposal has exactly the active dimensions, in range and on the grid", async () => {
+      const study = await Study.create(options(new MemoryStore(), { sampler: make(), nRandomTrials: 0 }));
+      await runTo(study, 60);
+      for (const params of await paramsOf(study)) {
+        expect(spaceContains(space, params)).toBe(true);
+        expect(Object.keys(params)).toEqual(activeDimensions(space, params).map((d) => d.name));
+      }
+    });
+
+    test("the same history and seed give the same proposals", async () => {
+      const runs = [];
+      for (let i = 0; i < 2; i++) {
+        const study = await Study.create(options(new MemoryStore(), { sampler: make() }));
+        await runTo(study, 30);
+        runs.push(await paramsOf(study));
+      }
+      expect(runs[0]).toEqual(runs[1]);
+    });
+
+    test("takes failed, pruned, running and NaN-reporting trials in its history", async () => {
+      const study = await Study.create(options(new MemoryStore(), { sampler: make(), nRandomTrials: 0 }));
+      for (let i = 0; i < 40; i++) {
+        const trial = await study.ask();
+        if (i % 4 === 0) await trial.fail("nan_loss");
+        else if (i % 4 === 1) {
+          await trial.report(Number.NaN, 1);
+          await trial.prune();
+        } else if (i % 4 === 2) await trial.complete(objective(trial.params));
+      }
+      expect(await study.trials()).toHaveLength(40);
+    });
+
+    test("honours fixed values", () => {
+      const params = make().propose(space, [], new Rng(1), { direction: "maximize", fixed: { kind: "b", depth: 4 } });
+      expect(params).toMatchObject({ kind: "b", depth: 4, only_b: expect.any(Number) });
+    });
+  });
+}
+
+test("TPE finds better values than random draws on the same budget, in the median over seeds", async () => {
+  const best = async (sampler: Sampler, seed: number) => {
+    const study = await Study.create(options(new MemoryStore(), { sampler, seed, nRandomTrials: 10 }));
+    await runTo(study, 60);
+    return Math.max(...(await study.planned()).map((t) => t.value!));
+  };
+  const seeds = Array.from({ length: 15 }, (_, i) => i);
+  const gains: number[] = [];
+  for (const seed of seeds) gains.push((await best(new TpeSampler(), seed)) - (await best(new RandomSampler(), seed)));
+  gains.sort((a, b) => a - b);
+  expect(gains[7]).toBeGreaterThan(0);
+});
+
+describe("arms", () => {
+  test("warm starts first, then the randomised arm, then the sampler; random draws ignore history", async () => {
+    const study = await Study.create(options(new MemoryStore(), { nRandomTrials: 3 }));
+    await study.enqueueTrial({ kind: "a", lr: 5e-5, depth: 0 }, { warm_start: "uniform" });
+    await runTo(study, 6);
+    const trials = await study.planned();
+    expect(trials.map(armOf)).toEqual(["warm-start", "random", "random", "random", "optimized", "optimized"]);
+    expect(trials[0]).toMatchObject({ params: { kind: "a", lr: 5e-5, depth: 0 }, userAttrs: { warm_start: "uniform" } });
+  });
+
+  test("only optimised trials are pruned", async () => {
+    const study = await Study.create(options(new MemoryStore(), { nRandomTrials: 6, pruner: new MedianPruner({ nStartupTrials: 1 }) }));
+    const verdicts = [];
+    for (let i = 0; i < 8; i++) {
+      const trial = await study.ask();
+      await trial.report(i === 0 ? 1 : 0, 1);
+      verdicts.push(await trial.shouldPrune());
+      await trial.complete(i === 0 ? 1 : 0);
+      if (i === 0) continue;
+    }
+    expect(verdicts.slice(0, 6)).toEqual([false, false, false, false, false, false]);
+  });
+});
+
+describe("resume", () => {
+  test("what was running is queued once more; nothing finished is lost or run twice; the plan is met", async () => {
+    const store = new MemoryStore();
+    const first = await Study.create(options(store));
+    await runTo(first, 5);
+    const lost = await first.ask();
+    const before = await first.trials();
+    const second = await Study.resume(options(store), false);
+    const again = await second.ask();
+    expect(again.params).toEqual(lost.params);
+    expect(again.number).toBe(6);
+    await again.complete(0);
+    await runTo(second, 14);
+    const trials = await second.trials();
+    expect(trials.slice(0, 5)).toEqual(before.slice(0, 5));
+    expect(trials[5]).toMatchObject({ state: "FAIL", systemAttrs: { "permafrost:interrupted": true } });
+    expect(trials[6]!.systemAttrs).toMatchObject({ failed_trial: 5, retry_history: [5] });
+    expect((await second.planned()).filter((t) => armOf(t) === "random")).toHaveLength(12);
+  });
+
+  test("refuses other data, naming what differs; --force takes it", async () => {
+    const store = new MemoryStore();
+    await Study.create(options(store));
+    await expect(Study.resume(options(store, { manifest: { data: "y" } }), false)).rejects.toThrowError(/data.*expected "x", received "y"/s);
+    await expect(Study.resume(options(store, { manifest: { data: "y" } }), true)).resolves.toBeInstanceOf(Study);
+    await expect(Study.create(options(store))).rejects.toMatchObject({ code: "ERR_STORE_STUDY_EXISTS" });
+    await expect(Study.resume(options(store, { studyName: "other" }), false)).rejects.toMatchObject({ code: "ERR_STORE_STUDY_MISSING" });
+  });
+
+  test("NaN as a value makes a trial FAIL", async () => {
+    const study = await Study.create(options(new MemoryStore()));
+    await (await study.ask()).complete(Number.NaN);
+    expect((await study.trials())[0]!.state).toBe("FAIL");
+  });
+});
