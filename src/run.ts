@@ -2,7 +2,7 @@
  * A piece of long work: await it for the result, iterate it for progress, dispose or abort it to stop.
  *
  *     const run = search(options);
- *     for await (const event of run) console.log(event);
+ *     for await (const event of run) show(event);
  *     const result = await run;
  *
  * The work starts in the next microtask, so an iteration begun at once sees every event. Leaving the iteration early, like

@@ -30,6 +30,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   analysis: ["type study/types.ts"],
   report: ["analysis", "type study/types.ts"],
   "events.ts": ["type study/types.ts"],
+  "run.ts": [],
+  "predict.ts": ["train", "models", "data", "native"],
   "errors.ts": [],
 };
 

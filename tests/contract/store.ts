@@ -14,7 +14,8 @@ export function storeContract(name: string, open: () => Store): void {
       store = open();
     });
     afterEach(() => store.close());
-    const study = () => store.createStudy({ studyName: "s", directions: ["maximize"], userAttrs: { a: [1, "é"] } });
+    const study = () =>
+      store.createStudy({ studyName: "s", directions: ["maximize"], userAttrs: { a: [1, "é"] } });
     const running = async (id: number) =>
       (await store.createTrials(id, [{ state: "RUNNING", ...result }], (await store.trials(id)).length))![0]!;
 
@@ -30,7 +31,9 @@ export function storeContract(name: string, open: () => Store): void {
 
     test("numbers count up, and only for a caller who knew how many there were", async () => {
       const { studyId } = await study();
-      expect(await store.createTrials(studyId, [{ state: "WAITING" }, { state: "WAITING" }], 0)).toHaveLength(2);
+      expect(await store.createTrials(studyId, [{ state: "WAITING" }, { state: "WAITING" }], 0)).toHaveLength(
+        2,
+      );
       expect(await store.createTrials(studyId, [{ state: "WAITING" }], 0)).toBeNull();
       expect((await store.trials(studyId)).map((t) => [t.number, t.state])).toEqual([
         [0, "WAITING"],
@@ -42,18 +45,32 @@ export function storeContract(name: string, open: () => Store): void {
       const { studyId } = await study();
       const { trialId } = await running(studyId);
       await store.updateTrial(trialId, { intermediateValues: new Map([[1, Number.NaN]]) });
-      await store.updateTrial(trialId, { intermediateValues: new Map([[1, 5], [2, 0.5]]) });
+      await store.updateTrial(trialId, {
+        intermediateValues: new Map([
+          [1, 5],
+          [2, 0.5],
+        ]),
+      });
       await store.finishTrial(trialId, { state: "COMPLETE", value: 0.75, userAttrs: { seconds: 1.5 } });
       const [trial] = await store.trials(studyId);
-      expect(trial).toMatchObject({ state: "COMPLETE", value: 0.75, params: result.params, userAttrs: { seconds: 1.5 } });
+      expect(trial).toMatchObject({
+        state: "COMPLETE",
+        value: 0.75,
+        params: result.params,
+        userAttrs: { seconds: 1.5 },
+      });
       expect(trial!.distributions).toEqual(result.distributions);
       expect([...trial!.intermediateValues]).toEqual([
         [1, Number.NaN],
         [2, 0.5],
       ]);
       expect(trial!.datetimeComplete!.getTime()).toBeGreaterThanOrEqual(trial!.datetimeStart!.getTime());
-      await expect(store.finishTrial(trialId, { state: "FAIL", value: null })).rejects.toMatchObject({ code: "ERR_STORE_TRIAL_FINISHED" });
-      await expect(store.updateTrial(trialId, { userAttrs: { x: 1 } })).rejects.toMatchObject({ code: "ERR_STORE_TRIAL_FINISHED" });
+      await expect(store.finishTrial(trialId, { state: "FAIL", value: null })).rejects.toMatchObject({
+        code: "ERR_STORE_TRIAL_FINISHED",
+      });
+      await expect(store.updateTrial(trialId, { userAttrs: { x: 1 } })).rejects.toMatchObject({
+        code: "ERR_STORE_TRIAL_FINISHED",
+      });
     });
 
     test("infinite values keep their sign", async () => {
@@ -61,7 +78,10 @@ export function storeContract(name: string, open: () => Store): void {
       for (const value of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
         await store.finishTrial((await running(studyId)).trialId, { state: "COMPLETE", value });
       }
-      expect((await store.trials(studyId)).map((t) => t.value)).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+      expect((await store.trials(studyId)).map((t) => t.value)).toEqual([
+        Number.POSITIVE_INFINITY,
+        Number.NEGATIVE_INFINITY,
+      ]);
     });
 
     test("a result that cannot be stored leaves the trial running and nothing behind", async () => {
@@ -75,7 +95,9 @@ export function storeContract(name: string, open: () => Store): void {
 
     test("a waiting trial is claimed once", async () => {
       const { studyId } = await study();
-      const [{ trialId }] = (await store.createTrials(studyId, [{ state: "WAITING" }], 0)) as [{ trialId: number }];
+      const [{ trialId }] = (await store.createTrials(studyId, [{ state: "WAITING" }], 0)) as [
+        { trialId: number },
+      ];
       const claims = await Promise.all(Array.from({ length: 8 }, () => store.claimTrial(trialId, result)));
       expect(claims.filter(Boolean)).toHaveLength(1);
       expect((await store.trials(studyId))[0]).toMatchObject({ state: "RUNNING", params: result.params });
@@ -84,7 +106,12 @@ export function storeContract(name: string, open: () => Store): void {
     test("an interrupted trial has one winner and one successor", async () => {
       const { studyId } = await study();
       const { trialId } = await running(studyId);
-      const interrupt = () => store.interruptTrial(trialId, { gone: true }, { state: "WAITING", systemAttrs: { fixed_params: { x: 1e-4 } } });
+      const interrupt = () =>
+        store.interruptTrial(
+          trialId,
+          { gone: true },
+          { state: "WAITING", systemAttrs: { fixed_params: { x: 1e-4 } } },
+        );
       expect([await interrupt(), await interrupt()]).toEqual([true, false]);
       expect((await store.trials(studyId)).map((t) => [t.state, t.systemAttrs])).toEqual([
         ["FAIL", { gone: true }],

@@ -13,14 +13,30 @@ const problems = (run: () => unknown): string => {
 };
 
 test("any spelling of a name, defaults filled in, frozen", () => {
-  const { config, warnings } = resolve(trainOptions, { ...files, learning_rate: 1e-4, numTrainEpochs: 2, "max-length": 64 });
-  expect(config).toMatchObject({ learningRate: 1e-4, numTrainEpochs: 2, maxLength: 64, weightDecay: 0.01, seed: 42 });
+  const { config, warnings } = resolve(trainOptions, {
+    ...files,
+    learning_rate: 1e-4,
+    numTrainEpochs: 2,
+    "max-length": 64,
+  });
+  expect(config).toMatchObject({
+    learningRate: 1e-4,
+    numTrainEpochs: 2,
+    maxLength: 64,
+    weightDecay: 0.01,
+    seed: 42,
+  });
   expect(Object.isFrozen(config)).toBe(true);
   expect(warnings).toEqual([]);
 });
 
 test("old names are taken with a warning", () => {
-  const { config, warnings } = resolve(trainOptions, { ...files, warmup_ratio: 0.2, evaluation_strategy: "steps", bf16: true });
+  const { config, warnings } = resolve(trainOptions, {
+    ...files,
+    warmup_ratio: 0.2,
+    evaluation_strategy: "steps",
+    bf16: true,
+  });
   expect(config).toMatchObject({ warmupSteps: 0.2, evalStrategy: "steps", precision: "bf16" });
   expect(warnings).toEqual([
     "warmup_ratio is an old name of warmup_steps; use warmup_steps",
@@ -31,7 +47,13 @@ test("old names are taken with a warning", () => {
 
 test("every problem at once", () => {
   expect(
-    problems(() => resolve(searchOptions, { model: "m", train: "t", n_trails: 3, seed: 1.5, precision: "fp8", learning_rate_range: [0, 1] }, "search.json")),
+    problems(() =>
+      resolve(
+        searchOptions,
+        { model: "m", train: "t", n_trails: 3, seed: 1.5, precision: "fp8", learning_rate_range: [0, 1] },
+        "search.json",
+      ),
+    ),
   ).toMatchInlineSnapshot(`
     "6 problems in search.json
       n_trails                expected a known option, received an unknown one; did you mean n_trials?
@@ -44,5 +66,7 @@ test("every problem at once", () => {
 });
 
 test("an option twice is a problem, not a choice", () => {
-  expect(problems(() => resolve(trainOptions, { ...files, learning_rate: 1, learningRate: 2 }))).toContain("each option once");
+  expect(problems(() => resolve(trainOptions, { ...files, learning_rate: 1, learningRate: 2 }))).toContain(
+    "each option once",
+  );
 });

@@ -7,14 +7,21 @@ import { spaceContains, validateSpace } from "../../../src/study/space.js";
 import { decayedRates, layerRates } from "../../../src/train/layer-rates.js";
 
 const groups = ["embeddings", "layer.0", "layer.1", "layer.2", "head"];
-const options = { learningRateRange: [1e-6, 1e-3], headLearningRateRange: [1e-5, 1e-2], lrOffset: 1 } as const;
+const options = {
+  learningRateRange: [1e-6, 1e-3],
+  headLearningRateRange: [1e-5, 1e-2],
+  lrOffset: 1,
+} as const;
 const space = layerSpace(groups, options);
 
 test("the spaces are valid, and random draws decode to rates", () => {
   validateSpace(space);
   validateSpace(uniformSpace(options));
   for (let i = 0; i < 200; i++) {
-    const params = new RandomSampler().propose(space, [], new Rng(3, i), { direction: "maximize", fixed: {} });
+    const params = new RandomSampler().propose(space, [], new Rng(3, i), {
+      direction: "maximize",
+      fixed: {},
+    });
     const rates = decodeRates(groups, params);
     expect(Object.keys(rates)).toEqual(groups);
     const freezeTo = params.freeze_to as number;
@@ -26,23 +33,46 @@ test("the spaces are valid, and random draws decode to rates", () => {
 });
 
 test("offsets are zero-mean over the groups that train", () => {
-  const rates = decodeRates(groups, { freeze_to: 2, learning_rate: 1e-4, "lr.head": 1e-3, "freeze.layer.1": 0, "freeze.layer.2": 0, "lr_offset.layer.1": 1, "lr_offset.layer.2": 0 });
+  const rates = decodeRates(groups, {
+    freeze_to: 2,
+    learning_rate: 1e-4,
+    "lr.head": 1e-3,
+    "freeze.layer.1": 0,
+    "freeze.layer.2": 0,
+    "lr_offset.layer.1": 1,
+    "lr_offset.layer.2": 0,
+  });
   expect(rates).toMatchObject({ embeddings: 0, "layer.0": 0, head: 1e-3 });
   expect(rates["layer.1"]).toBeCloseTo(1e-4 * 10 ** 0.5, 12);
   expect(rates["layer.2"]).toBeCloseTo(1e-4 * 10 ** -0.5, 12);
 });
 
 describe("warm starts", () => {
-  test.each(warmStarts(groups).map((w) => [w.name, w.rates] as const))("%s is in the space and decodes to itself", (_, rates) => {
-    const params = encodeRates(groups, rates, options);
-    expect(spaceContains(space, params)).toBe(true);
-    const decoded = decodeRates(groups, params);
-    for (const group of groups) expect(decoded[group]).toBeCloseTo(rates[group]!, 12);
-  });
+  test.each(warmStarts(groups).map((w) => [w.name, w.rates] as const))(
+    "%s is in the space and decodes to itself",
+    (_, rates) => {
+      const params = encodeRates(groups, rates, options);
+      expect(spaceContains(space, params)).toBe(true);
+      const decoded = decodeRates(groups, params);
+      for (const group of groups) expect(decoded[group]).toBeCloseTo(rates[group]!, 12);
+    },
+  );
 
   test("are the ones a careful user tries first", () => {
-    expect(warmStarts(groups).map((w) => w.name)).toEqual(["uniform 5e-5", "uniform 2e-5", "layer-wise decay 0.9", "last 2", "head only"]);
-    expect(warmStarts(groups)[3]!.rates).toEqual({ embeddings: 0, "layer.0": 0, "layer.1": 5e-5, "layer.2": 5e-5, head: 1e-3 });
+    expect(warmStarts(groups).map((w) => w.name)).toEqual([
+      "uniform 5e-5",
+      "uniform 2e-5",
+      "layer-wise decay 0.9",
+      "last 2",
+      "head only",
+    ]);
+    expect(warmStarts(groups)[3]!.rates).toEqual({
+      embeddings: 0,
+      "layer.0": 0,
+      "layer.1": 5e-5,
+      "layer.2": 5e-5,
+      head: 1e-3,
+    });
   });
 });
 
@@ -51,16 +81,32 @@ describe("layer rates", () => {
 
   test("decay: head rate·d⁰, top layer d¹, layer 0 d^L, embeddings d^(L+1)", () => {
     const rates = decayedRates(groups, 1, 0.5);
-    expect(rates).toEqual({ embeddings: 1 / 16, "layer.0": 1 / 8, "layer.1": 1 / 4, "layer.2": 1 / 2, head: 1 });
+    expect(rates).toEqual({
+      embeddings: 1 / 16,
+      "layer.0": 1 / 8,
+      "layer.1": 1 / 4,
+      "layer.2": 1 / 2,
+      head: 1,
+    });
   });
 
   test("named rates win over decay, freeze over both", () => {
-    const rates = layerRates(groups, { ...none, learningRate: 1e-4, layerLrDecay: 0.5, learningRatePerLayer: { head: 1e-3, "layer.0": 1e-5 }, freeze: ["layer.0"] });
+    const rates = layerRates(groups, {
+      ...none,
+      learningRate: 1e-4,
+      layerLrDecay: 0.5,
+      learningRatePerLayer: { head: 1e-3, "layer.0": 1e-5 },
+      freeze: ["layer.0"],
+    });
     expect(rates).toMatchObject({ head: 1e-3, "layer.0": 0, "layer.2": 5e-5 });
   });
 
   test("unknown groups and nothing to train are refused", () => {
-    expect(() => layerRates(groups, { ...none, learningRate: 1e-4, freeze: ["layer.9"] })).toThrowError(/layer\.9/);
-    expect(() => layerRates(groups, { ...none, learningRate: 0 })).toThrowError(expect.objectContaining({ code: "ERR_NOTHING_TO_TRAIN" }));
+    expect(() => layerRates(groups, { ...none, learningRate: 1e-4, freeze: ["layer.9"] })).toThrowError(
+      /layer\.9/,
+    );
+    expect(() => layerRates(groups, { ...none, learningRate: 0 })).toThrowError(
+      expect.objectContaining({ code: "ERR_NOTHING_TO_TRAIN" }),
+    );
   });
 });

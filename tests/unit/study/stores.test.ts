@@ -30,7 +30,11 @@ describe("an SQLite file", () => {
   });
 
   test.each([
-    ["text", Buffer.from("this is no database, and long enough to be looked at ".repeat(40)), "ERR_STORE_NOT_A_STUDY"],
+    [
+      "text",
+      Buffer.from("this is no database, and long enough to be looked at ".repeat(40)),
+      "ERR_STORE_NOT_A_STUDY",
+    ],
   ])("of %s is refused and left as it is", (_, bytes, code) => {
     const file = fresh();
     writeFileSync(file, bytes);
@@ -50,8 +54,12 @@ describe("an SQLite file", () => {
   });
 
   test("in a folder that is not there is an error naming it", () => {
-    expect(() => open(path.join(folder, "missing", "x.db"))).toThrowError(expect.objectContaining({ code: "ERR_STORE_OPEN" }));
-    expect(() => SqliteStore.open("postgresql://x")).toThrowError(expect.objectContaining({ code: "ERR_STORE_URL" }));
+    expect(() => open(path.join(folder, "missing", "x.db"))).toThrowError(
+      expect.objectContaining({ code: "ERR_STORE_OPEN" }),
+    );
+    expect(() => SqliteStore.open("postgresql://x")).toThrowError(
+      expect.objectContaining({ code: "ERR_STORE_URL" }),
+    );
   });
 
   test("opens in Optuna unchanged: trials, best trial, importances, and it goes on", async (context) => {
@@ -59,22 +67,50 @@ describe("an SQLite file", () => {
     if (!python) return context.skip("no Python with optuna (set PERMAFROST_PYTHON)");
     const file = fresh();
     const store = open(file);
-    const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"], systemAttrs: { "study:metric_names": ["accuracy"] } });
+    const { studyId } = await store.createStudy({
+      studyName: "s",
+      directions: ["maximize"],
+      systemAttrs: { "study:metric_names": ["accuracy"] },
+    });
     const lr = { kind: "float", low: 1e-6, high: 1e-3, log: true } as const;
     const depth = { kind: "int", low: 0, high: 6 } as const;
     for (let i = 0; i < 24; i++) {
       const params = { lr: 10 ** (-6 + (i % 12) / 4), depth: i % 7 };
-      const [trial] = (await store.createTrials(studyId, [{ state: "RUNNING", params, distributions: { lr, depth } }], i))!;
-      await store.updateTrial(trial!.trialId, { intermediateValues: new Map([[1, 0.5], [2, Number.NaN]]) });
+      const [trial] = (await store.createTrials(
+        studyId,
+        [{ state: "RUNNING", params, distributions: { lr, depth } }],
+        i,
+      ))!;
+      await store.updateTrial(trial!.trialId, {
+        intermediateValues: new Map([
+          [1, 0.5],
+          [2, Number.NaN],
+        ]),
+      });
       const state = i % 6 === 5 ? "PRUNED" : i % 6 === 4 ? "FAIL" : "COMPLETE";
-      await store.finishTrial(trial!.trialId, { state, value: state === "FAIL" ? null : i / 24 - depth.high / 100 });
+      await store.finishTrial(trial!.trialId, {
+        state,
+        value: state === "FAIL" ? null : i / 24 - depth.high / 100,
+      });
     }
-    await store.createTrials(studyId, [{ state: "WAITING", systemAttrs: { fixed_params: { lr: 1e-5 } } }], 24);
+    await store.createTrials(
+      studyId,
+      [{ state: "WAITING", systemAttrs: { fixed_params: { lr: 1e-5 } } }],
+      24,
+    );
     await store.close();
     const copy = `${file}.copy`;
     copyFileSync(file, copy);
     const script = path.join(import.meta.dirname, "../../golden/optuna_open.py");
-    const seen = JSON.parse(execFileSync(python, [script, `sqlite:///${copy}`], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim().split("\n").at(-1)!);
+    const seen = JSON.parse(
+      execFileSync(python, [script, `sqlite:///${copy}`], {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "pipe"],
+      })
+        .trim()
+        .split("\n")
+        .at(-1)!,
+    );
     expect(seen).toMatchObject({
       trials: 25,
       states: { COMPLETE: 16, PRUNED: 4, FAIL: 4, WAITING: 1 },

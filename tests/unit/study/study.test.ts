@@ -14,11 +14,17 @@ const space: Space = [
   { name: "kind", distribution: { kind: "categorical", choices: ["a", "b"] } },
   { name: "lr", distribution: { kind: "float", low: 1e-6, high: 1e-3, log: true } },
   { name: "depth", distribution: { kind: "int", low: 0, high: 6 } },
-  { name: "only_b", distribution: { kind: "float", low: -1, high: 1, step: 0.25 }, when: (p) => p.kind === "b" },
+  {
+    name: "only_b",
+    distribution: { kind: "float", low: -1, high: 1, step: 0.25 },
+    when: (p) => p.kind === "b",
+  },
 ];
 /** Best near lr = 3e-5, depth 2, and only_b = 0.5 of kind b. */
 const objective = (p: Params) =>
-  -((Math.log10(p.lr as number) + 4.52) ** 2) - ((p.depth as number) - 2) ** 2 / 10 - (p.kind === "b" ? ((p.only_b as number) - 0.5) ** 2 : 1);
+  -((Math.log10(p.lr as number) + 4.52) ** 2) -
+  ((p.depth as number) - 2) ** 2 / 10 -
+  (p.kind === "b" ? ((p.only_b as number) - 0.5) ** 2 : 1);
 
 const options = (store: MemoryStore, changes: Partial<StudyOptions> = {}): StudyOptions => ({
   store,
@@ -81,7 +87,10 @@ for (const [name, make] of [
     });
 
     test("honours fixed values", () => {
-      const params = make().propose(space, [], new Rng(1), { direction: "maximize", fixed: { kind: "b", depth: 4 } });
+      const params = make().propose(space, [], new Rng(1), {
+        direction: "maximize",
+        fixed: { kind: "b", depth: 4 },
+      });
       expect(params).toMatchObject({ kind: "b", depth: 4, only_b: expect.any(Number) });
     });
   });
@@ -95,7 +104,8 @@ test("TPE finds better values than random draws on the same budget, in the media
   };
   const seeds = Array.from({ length: 15 }, (_, i) => i);
   const gains: number[] = [];
-  for (const seed of seeds) gains.push((await best(new TpeSampler(), seed)) - (await best(new RandomSampler(), seed)));
+  for (const seed of seeds)
+    gains.push((await best(new TpeSampler(), seed)) - (await best(new RandomSampler(), seed)));
   gains.sort((a, b) => a - b);
   expect(gains[7]).toBeGreaterThan(0);
 });
@@ -107,11 +117,16 @@ describe("arms", () => {
     await runTo(study, 6);
     const trials = await study.planned();
     expect(trials.map(armOf)).toEqual(["warm-start", "random", "random", "random", "optimized", "optimized"]);
-    expect(trials[0]).toMatchObject({ params: { kind: "a", lr: 5e-5, depth: 0 }, userAttrs: { warm_start: "uniform" } });
+    expect(trials[0]).toMatchObject({
+      params: { kind: "a", lr: 5e-5, depth: 0 },
+      userAttrs: { warm_start: "uniform" },
+    });
   });
 
   test("only optimised trials are pruned", async () => {
-    const study = await Study.create(options(new MemoryStore(), { nRandomTrials: 6, pruner: new MedianPruner({ nStartupTrials: 1 }) }));
+    const study = await Study.create(
+      options(new MemoryStore(), { nRandomTrials: 6, pruner: new MedianPruner({ nStartupTrials: 1 }) }),
+    );
     const verdicts = [];
     for (let i = 0; i < 8; i++) {
       const trial = await study.ask();
@@ -147,10 +162,16 @@ describe("resume", () => {
   test("refuses other data, naming what differs; --force takes it", async () => {
     const store = new MemoryStore();
     await Study.create(options(store));
-    await expect(Study.resume(options(store, { manifest: { data: "y" } }), false)).rejects.toThrowError(/data.*expected "x", received "y"/s);
-    await expect(Study.resume(options(store, { manifest: { data: "y" } }), true)).resolves.toBeInstanceOf(Study);
+    await expect(Study.resume(options(store, { manifest: { data: "y" } }), false)).rejects.toThrowError(
+      /data.*expected "x", received "y"/s,
+    );
+    await expect(Study.resume(options(store, { manifest: { data: "y" } }), true)).resolves.toBeInstanceOf(
+      Study,
+    );
     await expect(Study.create(options(store))).rejects.toMatchObject({ code: "ERR_STORE_STUDY_EXISTS" });
-    await expect(Study.resume(options(store, { studyName: "other" }), false)).rejects.toMatchObject({ code: "ERR_STORE_STUDY_MISSING" });
+    await expect(Study.resume(options(store, { studyName: "other" }), false)).rejects.toMatchObject({
+      code: "ERR_STORE_STUDY_MISSING",
+    });
   });
 
   test("NaN as a value makes a trial FAIL", async () => {
