@@ -23,6 +23,9 @@ export async function demoDefaults(): Promise<Record<string, unknown>> {
       { cause },
     );
   }
+  // Shorter to read, and a report then says nothing of the machine.
+  const near = path.relative(process.cwd(), folder);
+  if (!near.startsWith("..")) folder = near;
   const data = path.join(folder, "data", "banking77");
   return {
     model: path.join(folder, "model"),
