@@ -95,9 +95,7 @@ export function storeContract(name: string, open: () => Store): void {
 
     test("a waiting trial is claimed once", async () => {
       const { studyId } = await study();
-      const [{ trialId }] = (await store.createTrials(studyId, [{ state: "WAITING" }], 0)) as [
-        { trialId: number },
-      ];
+      const { trialId } = (await store.createTrials(studyId, [{ state: "WAITING" }], 0))![0]!;
       const claims = await Promise.all(Array.from({ length: 8 }, () => store.claimTrial(trialId, result)));
       expect(claims.filter(Boolean)).toHaveLength(1);
       expect((await store.trials(studyId))[0]).toMatchObject({ state: "RUNNING", params: result.params });

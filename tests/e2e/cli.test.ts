@@ -245,6 +245,23 @@ describe("search", () => {
   });
 });
 
+describe("help", () => {
+  test.each([["--help"], ["search", "--help"], ["train", "--help"], ["predict", "--help"]])(
+    "permafrost %s %s",
+    (...args) => {
+      const run = permafrost(args);
+      expect(run.status).toBe(0);
+      expect(run.stdout).toMatchSnapshot();
+    },
+  );
+
+  test("a flag is understood with hyphens and with underscores", () => {
+    const missing = (flag: string) => permafrost(["train", ...data, flag, "0"]).stderr;
+    expect(missing("--max_length")).toBe(missing("--max-length"));
+    expect(missing("--max_length")).toContain("max_length");
+  });
+});
+
 describe("what goes wrong", () => {
   const bad = (name: string, text: string | Uint8Array) => {
     writeFileSync(at(name), text);
