@@ -149,10 +149,15 @@ function check<T extends z.ZodType>(type: T, value: unknown, file: string, prefi
     file,
     result.error.issues.slice(0, 10).map((issue) => ({
       path: prefix + issue.path.join("."),
-      expected: issue.message,
-      received: "something else",
+      ...expectation(issue),
     })),
   );
+}
+
+/** zod says "Invalid input: expected string, received number". */
+function expectation(issue: z.core.$ZodIssue): { expected: string; received: string } {
+  const parts = /expected (.*), received (.*)$/.exec(issue.message);
+  return { expected: parts?.[1] ?? issue.message, received: parts?.[2] ?? "something else" };
 }
 
 function malformed(file: string, issues: readonly Issue[], cause?: unknown): ModelError {

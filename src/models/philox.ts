@@ -1,6 +1,6 @@
 /**
  * Philox 4x32-10 (Salmon et al. 2011): a counter-based generator, so any element of a tensor can be drawn alone. The same
- * integers on every platform; also the generator of the native core (native/core/rng).
+ * integers on every platform; also the generator of the native core.
  */
 
 const MULTIPLY = [0xd2511f53, 0xcd9e8d57] as const;

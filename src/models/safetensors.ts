@@ -228,7 +228,7 @@ async function readExactly(file: FileHandle, path: string, from: number, length:
   return bytes;
 }
 
-/** Little-endian bytes as numbers; every platform Node runs on is little-endian but s390x, which the loader refuses. */
+/** The file is little-endian, and so is every platform we build for: bytes are read as they are. */
 function toFloat(bytes: Buffer, dtype: string): Float32Array {
   const buffer = bytes.buffer as ArrayBuffer;
   switch (dtype) {

@@ -119,6 +119,7 @@ test("another kind goes through the library", async () => {
       pre_tokenizer: { type: "Whitespace" },
       post_processor: null,
       added_tokens: [],
+      decoder: null,
       model: { type: "BPE", vocab, merges: ["a b"] },
     }),
   );
@@ -136,7 +137,10 @@ test("malformed files name file and field", async () => {
       tiny({ model: { type: "WordPiece", vocab: { a: 0 } } }),
       /model.unk_token +expected a token of the vocabulary, received "\[UNK\]"/,
     ],
-    [tiny({ normalizer: { type: "BertNormalizer", lowercase: 1 } }), /normalizer.lowercase/],
+    [
+      tiny({ normalizer: { type: "BertNormalizer", lowercase: 1 } }),
+      /normalizer.lowercase +expected boolean, received number$/,
+    ],
     [
       tiny({ post_processor: { type: "Mystery" } }),
       /post_processor +expected TemplateProcessing.*received Mystery/,
