@@ -12,7 +12,9 @@ export class RandomSampler implements Sampler {
   readonly name = "random";
 
   propose(space: Space, _history: readonly TrialRecord[], rng: Rng, { fixed }: ProposeContext): Params {
-    return walk(space, ({ name, distribution }) => fixed[name] ?? drawUniform(distribution, rng));
+    return walk(space, ({ name, distribution }) =>
+      name in fixed ? (fixed[name] as ParamValue) : drawUniform(distribution, rng),
+    );
   }
 }
 
