@@ -81,7 +81,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
       encodeDataset(tokenizer, dataset, labels, options.maxLength),
     ]),
   ) as Record<SplitName, EncodedDataset>;
-  const notices = [...folder.notices, ...dataNotices(datasets, encoded, options.maxLength)];
+  const notices = [...folder.notices, ...tokenizer.notices, ...dataNotices(datasets, encoded, options.maxLength)];
   const { tensors, initialised, notice } = initialiseModel(folder, labels.names, options.seed);
   const native = await NativeModel.create(
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },
@@ -133,6 +133,7 @@ function dataNotices(
         `${datasets[name as SplitName]!.path}: ${truncated} texts were cut at ${maxLength} tokens`,
       );
   }
+  for (const dataset of Object.values(datasets)) notices.push(...dataset.notices);
   for (const name of ["validation", "test"] as const) {
     const other = datasets[name];
     const overlap = other && overlapNotice(datasets.train, other);
