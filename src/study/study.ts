@@ -12,7 +12,9 @@ import { checkSpaceAgainst, distributionsOf, validateSpace } from "./space.js";
 import type { Attrs, Store, StoredStudy } from "./store.js";
 import { studyExists, studyMissing } from "./stores/errors.js";
 import { Trial } from "./trial.js";
+import { inTurn, nextTurn, retryOf, turnsOf } from "./turns.js";
 import type { Arm, Direction, Params, Space, TrialRecord } from "./types.js";
+import { isRunningElsewhere, thisWorker } from "./worker.js";
 
 export interface StudyOptions {
   readonly store: Store;
@@ -32,6 +34,9 @@ export interface StudyOptions {
 
 const INTERRUPTED = "permafrost:interrupted";
 const MANIFEST = "permafrost:manifest";
+const WORKER = "permafrost:worker";
+/** A trial that was lost this often is likely the reason: it stays FAIL. */
+const MOST_RETRIES = 5;
 
 export class Study {
   readonly #random = new RandomSampler();
@@ -56,16 +61,23 @@ export class Study {
   }
 
   /**
-   * Opens a study to go on with it. Trials that were running when their process died become FAIL, and their parameters
-   * are queued once more.
+   * Opens a study to go on with it. Trials of ours that were running when their process died become FAIL, and their
+   * parameters are queued once more; those of a process that still runs, and those of Optuna's workers, are left alone.
    *
    * @param force take it although the manifest differs.
-   * @throws StoreError ERR_STORE_STUDY_MISSING; ERR_STORE_MANIFEST naming what differs.
+   * @throws StoreError ERR_STORE_STUDY_MISSING; ERR_STORE_DIRECTION; ERR_STORE_MANIFEST naming what differs. ConfigError
+   *         ERR_SPACE_CHANGED.
    */
   static async resume(options: StudyOptions, force: boolean): Promise<Study> {
-    const { store, studyName, manifest, space } = options;
+    validateSpace(options.space);
+    const { store, studyName, direction, manifest, space } = options;
     const stored = await store.findStudy(studyName);
     if (!stored) throw studyMissing(store.url, studyName, await store.studyNames());
+    if (stored.directions.join() !== direction) {
+      throw new StoreError("ERR_STORE_DIRECTION", "The study has another objective", [
+        { path: `${store.url}: direction`, expected: direction, received: stored.directions.join(", ") },
+      ]);
+    }
     const before = (stored.userAttrs[MANIFEST] ?? {}) as Record<string, unknown>;
     const changed = Object.entries(manifest).filter(
       ([key, value]) => JSON.stringify(before[key]) !== JSON.stringify(value),
@@ -85,7 +97,10 @@ export class Study {
     const study = new Study(options, stored);
     const trials = await study.trials();
     checkSpaceAgainst(space, trials);
-    for (const trial of trials) if (trial.state === "RUNNING") await study.#requeue(trial);
+    for (const trial of trials) {
+      const worker = trial.systemAttrs[WORKER];
+      if (trial.state === "RUNNING" && worker && !isRunningElsewhere(worker)) await study.#requeue(trial);
+    }
     return study;
   }
 
@@ -97,9 +112,9 @@ export class Study {
     return this.options.store.trials(this.stored.studyId);
   }
 
-  /** Trials that count: those that were interrupted and queued again do not. */
+  /** Trials that count, in the order they were planned: those that were interrupted and queued again do not. */
   async planned(): Promise<TrialRecord[]> {
-    return (await this.trials()).filter((t) => t.systemAttrs[INTERRUPTED] !== true);
+    return planned(await this.trials());
   }
 
   async userAttr(key: string): Promise<unknown> {
@@ -112,47 +127,58 @@ export class Study {
 
   /** Queues a trial with these parameters; the rest, if any, is drawn when it is asked for. */
   async enqueueTrial(params: Params, userAttrs: Attrs = {}): Promise<void> {
+    while (!(await this.#enqueue([{ params, userAttrs }], (await this.trials()).length)));
+  }
+
+  /**
+   * Queues the first trials of a new study, all in one step: a study that is killed meanwhile has all of them or none.
+   *
+   * @returns false, and nothing is queued, when the study has trials already.
+   */
+  enqueueFirst(queue: readonly { readonly params: Params; readonly userAttrs?: Attrs }[]): Promise<boolean> {
+    return this.#enqueue(queue, 0);
+  }
+
+  /** The next trial, running: the first that is queued, else one of the arm whose turn it is. */
+  async ask(): Promise<Trial> {
+    const { store, space, seed, direction } = this.options;
     for (;;) {
-      const { length } = await this.trials();
-      const made = await this.options.store.createTrials(
-        this.stored.studyId,
-        [
-          {
-            state: "WAITING",
-            userAttrs: { ...userAttrs, arm: "warm-start" },
-            systemAttrs: { fixed_params: params },
-          },
-        ],
-        length,
-      );
-      if (made) return;
+      const trials = await this.trials();
+      const history = planned(trials);
+      const waiting = history.find((t) => t.state === "WAITING");
+      const fixed = (waiting?.systemAttrs.fixed_params ?? waiting?.params ?? {}) as Params;
+      const arm = waiting ? queuedArm(waiting) : this.#nextArm(history);
+      const turn = waiting ? turnsOf(trials).get(waiting.number)! : nextTurn(trials);
+      const sampler = arm === "optimized" ? this.options.sampler : this.#random;
+      const others = history.filter((t) => t !== waiting);
+      const params = sampler.propose(space, others, new Rng(seed, turn, arm), { direction, fixed });
+      const systemAttrs = { [WORKER]: thisWorker() };
+      const started = {
+        params,
+        distributions: distributionsOf(space, params),
+        userAttrs: { arm },
+        systemAttrs,
+      };
+      if (waiting) {
+        if (await store.claimTrial(waiting.trialId, started)) return this.#running(waiting, params, arm);
+        continue;
+      }
+      const trial = { state: "RUNNING" as const, ...started };
+      const made = await store.createTrials(this.stored.studyId, [trial], trials.length);
+      if (made) return this.#running(made[0]!, params, arm);
     }
   }
 
-  /** The next trial, running: the oldest that is queued, else one of the arm whose turn it is. */
-  async ask(): Promise<Trial> {
-    const { store, space, seed } = this.options;
-    const { studyId } = this.stored;
-    for (;;) {
-      const history = await this.trials();
-      const waiting = history.find((t) => t.state === "WAITING");
-      const fixed = (waiting?.systemAttrs.fixed_params ?? {}) as Params;
-      const arm = waiting ? armOf(waiting) : this.#nextArm(history);
-      const number = waiting?.number ?? history.length;
-      const sampler = arm === "optimized" ? this.options.sampler : this.#random;
-      const others = history.filter((t) => t !== waiting);
-      const params = sampler.propose(space, others, new Rng(seed, number, arm), {
-        direction: this.options.direction,
-        fixed,
-      });
-      const update = { params, distributions: distributionsOf(space, params), userAttrs: { arm } };
-      if (waiting) {
-        if (await store.claimTrial(waiting.trialId, update)) return this.#running(waiting, params, arm);
-        continue;
-      }
-      const made = await store.createTrials(studyId, [{ state: "RUNNING", ...update }], history.length);
-      if (made) return this.#running(made[0]!, params, arm);
-    }
+  async #enqueue(
+    queue: readonly { readonly params: Params; readonly userAttrs?: Attrs }[],
+    expectedCount: number,
+  ): Promise<boolean> {
+    const waiting = queue.map(({ params, userAttrs }) => ({
+      state: "WAITING" as const,
+      userAttrs: { ...userAttrs, arm: "warm-start" },
+      systemAttrs: { fixed_params: params },
+    }));
+    return (await this.options.store.createTrials(this.stored.studyId, waiting, expectedCount)) !== null;
   }
 
   #running(record: TrialRecord, params: Params, arm: Arm): Trial {
@@ -161,28 +187,38 @@ export class Study {
   }
 
   #nextArm(history: readonly TrialRecord[]): Arm {
-    const drawn = history.filter((t) => armOf(t) === "random" && t.systemAttrs[INTERRUPTED] !== true).length;
+    const drawn = history.filter((t) => armOf(t) === "random").length;
     return drawn < this.options.nRandomTrials ? "random" : "optimized";
   }
 
   /** As Optuna's retry of a lost trial: the attributes are its. */
   async #requeue(trial: TrialRecord): Promise<void> {
-    const earlier = (trial.systemAttrs.retry_history ?? []) as number[];
-    await this.options.store.interruptTrial(
-      trial.trialId,
-      { [INTERRUPTED]: true },
-      {
-        state: "WAITING",
-        userAttrs: { arm: armOf(trial) },
-        systemAttrs: {
-          fixed_params: trial.params,
-          failed_trial: (trial.systemAttrs.failed_trial as number | undefined) ?? trial.number,
-          retry_history: [...earlier, trial.number],
-        },
+    const { store } = this.options;
+    const retry = retryOf(trial);
+    const lost = [...(retry?.retry_history ?? []), trial.number];
+    if (lost.length > MOST_RETRIES) {
+      await store.interruptTrial(trial.trialId, { fail_reason: `interrupted ${lost.length} times` }, null);
+      return;
+    }
+    const successor = {
+      state: "WAITING" as const,
+      userAttrs: trial.userAttrs,
+      systemAttrs: {
+        fixed_params: trial.params,
+        failed_trial: retry?.failed_trial ?? trial.number,
+        retry_history: lost,
       },
-    );
+    };
+    await store.interruptTrial(trial.trialId, { [INTERRUPTED]: true }, successor);
   }
 }
+
+const planned = (trials: readonly TrialRecord[]) =>
+  inTurn(trials).filter((t) => t.systemAttrs[INTERRUPTED] !== true);
+
+/** What somebody else queued, with Optuna say, is a start they chose. */
+const queuedArm = (waiting: TrialRecord): Arm =>
+  waiting.userAttrs.arm === undefined ? "warm-start" : armOf(waiting);
 
 /** The arm a stored trial belongs to; a trial somebody else made is nobody's random draw. */
 export function armOf(trial: Pick<TrialRecord, "userAttrs">): Arm {

@@ -29,8 +29,11 @@ export class Trial {
     this.arm = arm;
   }
 
-  /** Stores an intermediate value at once; the first report of a step counts. */
+  /** Stores an intermediate value at once; the first report of a step counts. @param step an integer ≥ 0. */
   async report(value: number, step: number): Promise<void> {
+    if (!Number.isSafeInteger(step) || step < 0) {
+      throw new RangeError(`step: expected an integer ≥ 0, received ${step}`);
+    }
     if (!this.#reports.has(step)) this.#reports.set(step, value);
     await this.context.store.updateTrial(this.trialId, { intermediateValues: new Map([[step, value]]) });
   }

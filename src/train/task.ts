@@ -81,7 +81,11 @@ export async function openTask(options: TaskOptions): Promise<Task> {
       encodeDataset(tokenizer, dataset, labels, options.maxLength),
     ]),
   ) as Record<SplitName, EncodedDataset>;
-  const notices = [...folder.notices, ...tokenizer.notices, ...dataNotices(datasets, encoded, options.maxLength)];
+  const notices = [
+    ...folder.notices,
+    ...tokenizer.notices,
+    ...dataNotices(datasets, encoded, options.maxLength),
+  ];
   const { tensors, initialised, notice } = initialiseModel(folder, labels.names, options.seed);
   const native = await NativeModel.create(
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },

@@ -1,4 +1,4 @@
-import { toExternal, toInternal } from "../distribution.js";
+import { isSingle, toExternal, toInternal } from "../distribution.js";
 import { lastStep } from "../pruner.js";
 import type { Rng } from "../rng.js";
 import type { ProposeContext, Sampler } from "../sampler.js";
@@ -38,36 +38,38 @@ export class TpeSampler implements Sampler {
     { direction, fixed }: ProposeContext,
   ): Params {
     const ranked = rank(history, direction);
-    const running = history.filter((t) => t.state === "RUNNING");
     const proposed = new Map<string, ParamValue>();
     if (ranked.length >= this.#startup) {
-      for (const group of groupsOf(space, [...ranked, ...running])) {
-        for (const [name, value] of this.#proposeGroup(group, ranked, running, rng))
+      const below = Math.min(Math.ceil(0.1 * ranked.length), 25);
+      const good = new Set(ranked.slice(0, below));
+      const bad = new Set([...ranked.slice(below), ...history.filter((t) => t.state === "RUNNING")]);
+      // Oldest first, as history is: the estimator gives old observations less weight.
+      const [goodByAge, badByAge] = [history.filter((t) => good.has(t)), history.filter((t) => bad.has(t))];
+      for (const group of groupsOf(space, ranked)) {
+        for (const [name, value] of this.#proposeGroup(group, goodByAge, badByAge, rng)) {
           proposed.set(name, value);
+        }
       }
     }
-    return walk(
-      space,
-      ({ name, distribution }) => fixed[name] ?? proposed.get(name) ?? drawUniform(distribution, rng),
-    );
+    return walk(space, ({ name, distribution }) => {
+      if (name in fixed) return fixed[name] as ParamValue;
+      return proposed.has(name) ? (proposed.get(name) as ParamValue) : drawUniform(distribution, rng);
+    });
   }
 
   #proposeGroup(
     group: readonly Dimension[],
-    ranked: readonly TrialRecord[],
-    running: readonly TrialRecord[],
+    good: readonly TrialRecord[],
+    bad: readonly TrialRecord[],
     rng: Rng,
   ): [string, ParamValue][] {
-    const has = (t: TrialRecord) => group.every(({ name }) => name in t.params);
-    const point = (t: TrialRecord) =>
-      group.map(({ name, distribution }) => toInternal(distribution, t.params[name]!, name));
-    const below = Math.min(Math.ceil(0.1 * ranked.length), 25);
-    const byAge = (a: TrialRecord, b: TrialRecord) => a.number - b.number;
-    const good = ranked.slice(0, below).filter(has).sort(byAge).map(point);
-    const bad = [...ranked.slice(below), ...running].filter(has).sort(byAge).map(point);
+    const points = (trials: readonly TrialRecord[]) =>
+      trials
+        .filter((t) => group.every(({ name }) => name in t.params))
+        .map((t) => group.map(({ name, distribution }) => toInternal(distribution, t.params[name]!, name)));
     const axes = group.map(({ distribution }) => axisOf(distribution));
-    const goodDensity = new ParzenEstimator(axes, good);
-    const badDensity = new ParzenEstimator(axes, bad);
+    const goodDensity = new ParzenEstimator(axes, points(good));
+    const badDensity = new ParzenEstimator(axes, points(bad));
     let best: number[] | undefined;
     let largest = Number.NEGATIVE_INFINITY;
     for (let c = 0; c < this.#candidates; c++) {
@@ -82,30 +84,37 @@ export class TpeSampler implements Sampler {
   }
 }
 
-/** Trials that say something about the objective, best first. */
+/**
+ * Trials that ended with something to learn from, best first: COMPLETE by value, then PRUNED, those that got further first,
+ * those that reported nothing last.
+ */
 function rank(history: readonly TrialRecord[], direction: Direction): TrialRecord[] {
   const sign = direction === "maximize" ? -1 : 1;
   const scored = history.flatMap((t) => {
-    if (t.state === "COMPLETE" && t.value !== null)
+    if (t.state === "COMPLETE" && t.value !== null) {
       return [{ t, step: Number.POSITIVE_INFINITY, value: sign * t.value }];
-    const step = t.state === "PRUNED" ? lastStep(t.intermediateValues) : null;
-    if (step === null) return [];
+    }
+    if (t.state !== "PRUNED") return [];
+    const step = lastStep(t.intermediateValues);
+    if (step === null) return [{ t, step: -1, value: 0 }];
     const value = t.intermediateValues.get(step)!;
     return [{ t, step, value: Number.isNaN(value) ? Number.POSITIVE_INFINITY : sign * value }];
   });
-  return scored
-    .sort((a, b) => (a.step !== b.step ? b.step - a.step : a.value - b.value || a.t.number - b.t.number))
-    .map(({ t }) => t);
+  const compare = (a: number, b: number) => (a === b ? 0 : a < b ? -1 : 1); // infinities too; the sort is stable
+  return scored.sort((a, b) => compare(b.step, a.step) || compare(a.value, b.value)).map(({ t }) => t);
 }
 
-/** Dimensions split into sets that always occur together in the trials seen; those never seen are in none. */
+/**
+ * Dimensions split into sets that always occur together in the trials seen. One never seen is a set of its own: its
+ * densities are the prior. Those with a single value are in none.
+ */
 function groupsOf(space: Space, trials: readonly TrialRecord[]): Dimension[][] {
-  const signatures = new Map<string, Dimension[]>();
+  const groups = new Map<string, Dimension[]>();
   for (const dimension of space) {
-    const where = trials.flatMap((t) => (dimension.name in t.params ? [t.number] : []));
-    if (where.length === 0) continue;
-    const key = where.join();
-    signatures.set(key, [...(signatures.get(key) ?? []), dimension]);
+    if (isSingle(dimension.distribution)) continue;
+    const seenIn = trials.flatMap((t, i) => (dimension.name in t.params ? [i] : []));
+    const key = seenIn.length === 0 ? dimension.name : seenIn.join();
+    groups.set(key, [...(groups.get(key) ?? []), dimension]);
   }
-  return [...signatures.values()];
+  return [...groups.values()];
 }

@@ -57,3 +57,28 @@ export function checkStudyName(studyName: string): void {
     },
   ]);
 }
+
+/** A name inside a trial: SQLite's text ends at a NUL, Optuna's columns hold 512 characters. @throws StoreError. */
+export function checkKey(key: string): void {
+  if (key.length > 0 && key.length <= 512 && !key.includes("\0")) return;
+  throw new StoreError("ERR_STORE_NAME", "This cannot be the name of a parameter or attribute", [
+    {
+      path: JSON.stringify(key.slice(0, 40)),
+      expected: "1 to 512 characters without NUL",
+      received: `${key.length} characters${key.includes("\0") ? " with NUL" : ""}`,
+    },
+  ]);
+}
+
+/** An objective is a number or absent. NaN has no form in Optuna's schema. @throws StoreError. */
+export function checkValue(trialId: number, value: number | null): void {
+  if (!Number.isNaN(value)) return;
+  throw new StoreError("ERR_STORE_VALUE", "A trial's value cannot be NaN", [
+    {
+      path: `trial_id ${trialId}`,
+      expected: "a number or null",
+      received: "NaN",
+      hint: "such a trial is FAIL",
+    },
+  ]);
+}

@@ -1,6 +1,6 @@
 import type { Attrs, NewStudy, NewTrial, Store, StoredStudy, TrialResult, TrialUpdate } from "../store.js";
 import type { TrialRecord } from "../types.js";
-import { checkStudyName, storeClosed, studyExists, trialFinished, trialGone } from "./errors.js";
+import { checkStudyName, checkValue, storeClosed, studyExists, trialFinished, trialGone } from "./errors.js";
 
 interface Held {
   study: StoredStudy;
@@ -81,6 +81,7 @@ export class MemoryStore implements Store {
 
   async finishTrial(trialId: number, { state, value, ...update }: TrialResult): Promise<void> {
     const [held, trial] = this.#findRunning(trialId);
+    checkValue(trialId, value);
     held.trials[trial.number] = updated({ ...trial, state, value, datetimeComplete: new Date() }, update);
   }
 

@@ -19,6 +19,8 @@ export interface Statement {
 
 /** How long a locked file is waited for. */
 export const BUSY_MS = 60_000;
+/** How long one statement may block the process for a lock; the rest of the wait is the caller's, asleep. */
+const BLOCK_MS = 20;
 
 /**
  * `sqlite:///study.db` (relative) or `sqlite:////tmp/study.db` (absolute), as SQLAlchemy has it.
@@ -40,7 +42,7 @@ export function sqlitePath(url: string): string {
 /**
  * Opens or creates the file. One that is not a study of this schema is left exactly as it was.
  *
- * @throws StoreError ERR_STORE_OPEN, ERR_STORE_NOT_A_STUDY, ERR_STORE_SCHEMA.
+ * @throws StoreError ERR_STORE_OPEN, ERR_STORE_NOT_A_STUDY, ERR_STORE_SCHEMA, ERR_STORE_CORRUPT.
  */
 export function openDatabase(url: string): Database {
   const file = path.resolve(sqlitePath(url));
@@ -50,8 +52,10 @@ export function openDatabase(url: string): Database {
     database = new Libsql(file);
     database.pragma(`busy_timeout = ${BUSY_MS}`);
     checkSchema(database, url);
+    checkPages(database, url);
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = FULL");
+    database.pragma(`busy_timeout = ${BLOCK_MS}`);
     return database;
   } catch (cause) {
     database?.close();
@@ -103,17 +107,31 @@ function checkSchema(database: Database, url: string): void {
   }
 }
 
+/** Reads every page once: a torn file is found before a search builds on it. 10 MB take a few milliseconds. */
+function checkPages(database: Database, url: string): void {
+  const [first] = database.prepare("PRAGMA quick_check(1)").all();
+  const verdict = String(Object.values(first ?? {})[0]);
+  if (verdict !== "ok") throw storeFault(url, { code: "SQLITE_CORRUPT", message: verdict });
+}
+
+export const isBusy = (cause: unknown) => /BUSY|locked/i.test(faultText(cause));
+
+function faultText(cause: unknown): string {
+  const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
+  return `${code} ${message}`;
+}
+
 /** SQLite's own errors as ours: file, what was expected, what happened. */
 export function storeFault(url: string, cause: unknown): StoreError {
-  const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
-  const text = `${code} ${message}`;
+  const { message = String(cause) } = cause as { message?: string };
+  const text = faultText(cause);
   const [ours, expected, hint] = /FULL|disk is full/i.test(text)
     ? [
         "ERR_STORE_FULL",
         "room on the disk",
         "results acknowledged so far are kept; free some space and --resume",
       ]
-    : /BUSY|locked/i.test(text)
+    : isBusy(cause)
       ? [
           "ERR_STORE_BUSY",
           `the lock within ${BUSY_MS / 1000} s`,
@@ -125,9 +143,11 @@ export function storeFault(url: string, cause: unknown): StoreError {
             "a file that can be opened and written",
             "does its folder exist, and may you write there?",
           ]
-        : /NOTADB|not a database|CORRUPT|malformed/i.test(text)
+        : /NOTADB|not a database/i.test(text)
           ? ["ERR_STORE_NOT_A_STUDY", "an SQLite database", "the file was left as it is"]
-          : ["ERR_STORE", "a working study storage", undefined];
+          : /CORRUPT|malformed/i.test(text)
+            ? ["ERR_STORE_CORRUPT", "a whole SQLite database", "the file was left as it is; restore a copy"]
+            : ["ERR_STORE", "a working study storage", undefined];
   return new StoreError(
     ours as string,
     "The study storage failed",

@@ -1,13 +1,21 @@
 /** A study in an SQLite file, in Optuna's own schema: Optuna opens it unchanged, and we open Optuna's. */
 
-import { StoreError } from "../../errors.js";
+import { ConfigError, StoreError } from "../../errors.js";
 import { toExternal, toInternal } from "../distribution.js";
 import { distributionFromJson, distributionToJson } from "../distribution-json.js";
 import { readJson, writeJson } from "../json.js";
 import type { Attrs, NewStudy, NewTrial, Store, StoredStudy, TrialResult, TrialUpdate } from "../store.js";
 import type { Direction, Distribution, ParamValue, TrialRecord, TrialState } from "../types.js";
-import { checkStudyName, storeClosed, studyExists, trialFinished, trialGone } from "./errors.js";
-import { type Database, openDatabase, storeFault } from "./sqlite-file.js";
+import {
+  checkKey,
+  checkStudyName,
+  checkValue,
+  storeClosed,
+  studyExists,
+  trialFinished,
+  trialGone,
+} from "./errors.js";
+import { BUSY_MS, type Database, isBusy, openDatabase, storeFault } from "./sqlite-file.js";
 
 type Row = Record<string, unknown>;
 
@@ -140,10 +148,16 @@ export class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
-    // The log goes back into the file, so that the file alone is the study; a reader elsewhere may delay that.
-    this.#database?.pragma("wal_checkpoint(TRUNCATE)");
-    this.#database?.close();
+    const database = this.#database;
     this.#database = null;
+    try {
+      // The log goes back into the file, so that the file alone is the study; a reader elsewhere may delay that.
+      database?.pragma("wal_checkpoint(TRUNCATE)");
+    } catch {
+      // What is acknowledged is in the log already: the next one to open the file folds it in.
+    } finally {
+      database?.close();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -155,33 +169,29 @@ export class SqliteStore implements Store {
     return this.#database;
   }
 
-  #read<T>(work: (db: Database) => T): T {
-    const db = this.#open();
-    try {
-      return work(db);
-    } catch (cause) {
-      throw cause instanceof StoreError ? cause : storeFault(this.url, cause);
-    }
+  /** What `work` reads is one moment of the file, also while another process writes. */
+  #read<T>(work: (db: Database) => T): Promise<T> {
+    return this.#within("BEGIN", work);
   }
 
   /** All or nothing. The write lock is taken at once, so a transaction never fails half-way for a lock. */
-  #transaction<T>(work: (db: Database) => T): T {
-    return this.#read((db) => {
-      db.exec("BEGIN IMMEDIATE");
-      let result: T;
+  #transaction<T>(work: (db: Database) => T): Promise<T> {
+    return this.#within("BEGIN IMMEDIATE", work);
+  }
+
+  /** A locked file is waited for without blocking the process: a lock may be held for as long as another one's disk takes. */
+  async #within<T>(begin: string, work: (db: Database) => T): Promise<T> {
+    const started = performance.now();
+    for (;;) {
+      const db = this.#open();
       try {
-        result = work(db);
-        db.exec("COMMIT");
-      } catch (error) {
-        try {
-          db.exec("ROLLBACK");
-        } catch {
-          // SQLite rolls back by itself on a full disk; the first error is the one to tell.
-        }
-        throw error;
+        return inTransaction(db, begin, work);
+      } catch (cause) {
+        if (cause instanceof StoreError || cause instanceof ConfigError) throw cause;
+        if (!isBusy(cause) || performance.now() - started > BUSY_MS) throw storeFault(this.url, cause);
       }
-      return result;
-    });
+      await new Promise((resolve) => setTimeout(resolve, 5 + 45 * Math.random()));
+    }
   }
 
   #count(db: Database, studyId: number): number {
@@ -199,6 +209,7 @@ export class SqliteStore implements Store {
 
   #finish(db: Database, trialId: number, { state, value, ...update }: TrialResult): void {
     this.#checkRunning(db, trialId);
+    checkValue(trialId, value);
     write(db, trialId, update);
     if (value !== null) {
       const [number, type] = storedValue(value);
@@ -241,11 +252,28 @@ export class SqliteStore implements Store {
   }
 }
 
+function inTransaction<T>(db: Database, begin: string, work: (db: Database) => T): T {
+  db.exec(begin);
+  try {
+    const result = work(db);
+    db.exec("COMMIT");
+    return result;
+  } catch (error) {
+    try {
+      db.exec("ROLLBACK");
+    } catch {
+      // SQLite rolls back by itself on a full disk; the first error is the one to tell.
+    }
+    throw error;
+  }
+}
+
 type AttrTable = "study_user" | "study_system" | "trial_user" | "trial_system";
 const ownerOf = (table: AttrTable) => (table.startsWith("study") ? "study_id" : "trial_id");
 
 function setAttrs(db: Database, table: AttrTable, owner: number, attrs: Attrs): void {
   for (const [key, value] of Object.entries(attrs)) {
+    checkKey(key);
     const text = writeJson(value, `${table} attribute ${key}`);
     const column = ownerOf(table);
     db.prepare(
@@ -268,6 +296,7 @@ function write(db: Database, trialId: number, update: TrialUpdate): void {
   for (const [name, value] of Object.entries(update.params ?? {})) {
     const distribution = update.distributions?.[name];
     if (!distribution) throw new StoreError("ERR_STORE_PARAM", `A parameter without a distribution: ${name}`);
+    checkKey(name);
     db.prepare(
       "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)",
     ).run(trialId, name, toInternal(distribution, value, name), distributionToJson(distribution));
