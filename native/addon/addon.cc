@@ -160,6 +160,10 @@ Napi::Value create_session(Info info) {
   if (cache != "auto" && cache != "off") args::reject(env, "ERR_RANGE", "cache: expected \"auto\" or \"off\", received \"" + cache + "\"");
   auto box = std::make_shared<SessionBox>();
   box->model = model;
+  // Known to the model from now on: a dispose() that is posted after this job frees what it makes.
+  auto& sessions = model->sessions;
+  sessions.erase(std::remove_if(sessions.begin(), sessions.end(), [](const auto& s) { return s.expired(); }), sessions.end());
+  sessions.push_back(box);
   return Environment::of(env).start(
       env, model,
       [box, lanes, precision, cache] {
@@ -167,9 +171,7 @@ Napi::Value create_session(Info info) {
                                                  cache == "auto");
       },
       [box](Napi::Env e) {
-        auto& sessions = box->model->sessions;
-        sessions.erase(std::remove_if(sessions.begin(), sessions.end(), [](const auto& s) { return s.expired(); }), sessions.end());
-        sessions.push_back(box);
+        box->ready = true;
         return wrap(e, box);
       });
 }
@@ -336,13 +338,12 @@ Napi::Value dispose(Info info) {
   const auto model = try_model(info[0]);
   if (!model) args::reject(env, "ERR_ARG", "expected a model or session handle");
   if (model->disposed) return resolved(env);
-  model->disposed = true;
   model->cancel_all();
+  model->disposed = true;
   return Environment::of(env).start(
       env, model,
-      [model] {
-        for (const auto& weak : model->sessions)
-          if (const auto session = weak.lock()) session->session.reset();
+      [model, sessions = model->live_sessions()] {
+        for (const auto& session : sessions) session->session.reset();
         model->model.reset();
       },
       undefined);

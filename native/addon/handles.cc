@@ -34,17 +34,24 @@ ModelBox::~ModelBox() {
   executor.close();
 }
 
-void ModelBox::cancel_all() {
+std::vector<std::shared_ptr<SessionBox>> ModelBox::live_sessions() const {
+  std::vector<std::shared_ptr<SessionBox>> live;
   for (const auto& weak : sessions)
-    if (const auto box = weak.lock(); box && box->session) box->session->cancel();
+    if (auto box = weak.lock()) live.push_back(std::move(box));
+  return live;
+}
+
+void ModelBox::cancel_all() {
+  if (disposed) return;  // the executor is freeing them, or has
+  for (const auto& box : live_sessions())
+    if (box->ready && !box->disposed) box->session->cancel();
 }
 
 void ModelBox::shut_down() {
   cancel_all();
   executor.close();
   // Handles may be finalised after the environment's data, or never, if a job in flight holds them: free the memory now.
-  for (const auto& weak : sessions)
-    if (const auto box = weak.lock()) box->session.reset();
+  for (const auto& box : live_sessions()) box->session.reset();
   model.reset();
   environment = nullptr;
 }

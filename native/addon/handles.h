@@ -18,11 +18,12 @@ struct SessionBox;
 struct ModelBox {
   Environment* environment = nullptr;
   std::unique_ptr<Model> model;  // null until created, and after disposal
-  std::vector<std::weak_ptr<SessionBox>> sessions;
-  bool disposed = false;  // JS thread only
+  std::vector<std::weak_ptr<SessionBox>> sessions;  // also those still being made; JS thread only
+  bool disposed = false;                            // JS thread only
   Executor executor;      // last: its thread ends before the model goes
 
   ~ModelBox();
+  std::vector<std::shared_ptr<SessionBox>> live_sessions() const;  // JS thread only
   void cancel_all();
   // At the end of the environment: cancels, runs the executor dry, joins it, frees the model.
   void shut_down();
@@ -30,8 +31,9 @@ struct ModelBox {
 
 struct SessionBox {
   std::shared_ptr<ModelBox> model;
-  std::unique_ptr<Session> session;
-  bool disposed = false;  // JS thread only
+  std::unique_ptr<Session> session;  // written by the executor; the JS thread may look while ready and not disposed
+  bool ready = false;                // made, and its promise settled; JS thread only
+  bool disposed = false;             // JS thread only
   bool busy = false;      // a call is in flight; JS thread only
 };
 
