@@ -1,7 +1,7 @@
 // gemm.cc — the three products of a linear layer at the shapes of MiniLM and BERT-base: check, then time, then say what
 // share of the machine's register peak that is.
 //
-//   cmake -S . -B build/bench -DPERMAFROST_BUILD_BENCH=ON && cmake --build build/bench && build/bench/gemm [threads]
+//   cmake -S . -B build/bench -DPERMAFROST_BUILD_BENCH=ON && cmake --build build/bench && build/bench/bench/gemm [threads]
 //
 // Peak: independent FMA chains held in registers (bf16: VDPBF16PS), one thread a core, measured here and now.
 // Work: 2·M·N·K FLOPs. Warm caches; median of 7 samples of at least 50 ms. Packing of both operands is inside the time.
