@@ -56,7 +56,6 @@ class Session {
 
   int lanes() const { return int(workers_.size()); }
   Lane& lane(int index);  // throws ERR_RANGE
-  Model& model() const { return model_; }
 
   StepResults run_steps(const StepChunk& chunk);  // throws ERR_SHAPE, ERR_RANGE before any work
   EvaluateResults evaluate(int lane, int dataset, const std::vector<int32_t>& rows, bool hidden);

@@ -155,6 +155,10 @@ struct KernelTable {
   void (*adamw)(float* p, float* m, float* v, const float* g, float grad_scale, const AdamWStep&, size_t n, ThreadPool&);
   // `steps` consecutive updates with g = 0 on one row block of n elements: bit-equal to calling adamw with zeros.
   void (*adamw_idle)(float* p, float* m, float* v, const AdamWStep* steps, int count, size_t n);
+
+  // ---- ceiling -------------------------------------------------------------------------------------------------
+  // Runs `turns` rounds of multiply-adds in registers on the calling thread; returns their FLOPs.
+  double (*register_chains)(int turns, Precision);
 };
 
 // "auto": the best this machine runs. Null when `name` is unknown or cannot run here.

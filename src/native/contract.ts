@@ -200,11 +200,21 @@ export interface ProfileRow {
   readonly bytes: number;
 }
 
+/** Ceilings of this machine, measured in about a third of a second. */
+export interface PeakInfo {
+  /** FLOP/s of multiply-adds in registers, all threads together, by precision. */
+  readonly fp32: number;
+  readonly bf16: number;
+  /** Bytes/s of `y += x` over arrays larger than the caches. */
+  readonly stream: number;
+}
+
 export interface NativeAddon {
   version(): VersionInfo;
   listDevices(): DeviceInfo[];
   /** Largest relative difference between the chosen and the reference kernels on a small problem, by op. */
   selfTest(isa: string): Promise<Record<string, number>>;
+  measurePeak(spec: { readonly threads: number; readonly isa: string }): Promise<PeakInfo>;
 
   createModel(spec: ModelSpec, tensors: TensorMap): Promise<ModelHandle>;
   describeModel(model: ModelHandle): ModelDescription;

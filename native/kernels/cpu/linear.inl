@@ -149,4 +149,5 @@ static void use_linear(KernelTable& t) {
   t.linear_backward_input = linear_backward_input;
   t.linear_gelu_backward_input = linear_gelu_backward_input;
   t.linear_backward_weight = linear_backward_weight;
+  t.register_chains = register_chains;
 }
