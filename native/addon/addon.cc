@@ -188,6 +188,7 @@ Napi::Value create_session(Info info) {
   const std::string precision = args::string(options, "precision"), cache = args::string(options, "cache");
   if (precision != "fp32" && precision != "bf16") args::reject(env, "ERR_RANGE", "precision: expected \"fp32\" or \"bf16\", received \"" + precision + "\"");
   if (cache != "auto" && cache != "off") args::reject(env, "ERR_RANGE", "cache: expected \"auto\" or \"off\", received \"" + cache + "\"");
+  const bool pack = args::field(options, "packWeights").ToBoolean();
   require_live(env, *model);
   auto box = std::make_shared<SessionBox>();
   box->model = model;
@@ -197,9 +198,10 @@ Napi::Value create_session(Info info) {
   sessions.push_back(box);
   return Environment::of(env).start(
       env, model,
-      [box, lanes, precision, cache] {
+      [box, lanes, precision, cache, pack] {
         box->session = std::make_unique<Session>(*box->model->model, lanes, precision == "bf16" ? kernels::Precision::bf16 : kernels::Precision::f32,
                                                  cache == "auto");
+        if (pack) box->session->pack_frozen_weights();
       },
       [box](Napi::Env e) {
         box->ready = true;

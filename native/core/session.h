@@ -53,6 +53,8 @@ class Session {
  public:
   // Throws ERR_RANGE when a lane trains nothing or its group list has the wrong length.
   Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision precision, bool cache);
+  // Keeps the frozen weights that an evaluation reads packed: for prediction, where batches are small and many.
+  void pack_frozen_weights();
 
   int lanes() const { return int(workers_.size()); }
   Lane& lane(int index);  // throws ERR_RANGE
@@ -77,6 +79,7 @@ class Session {
     int64_t capacity_T = 0, capacity_B = 0;
     Batch batch;
     std::vector<const float*> prefix;
+    ThreadPool serial{1};  // its scratch, when lanes run side by side
     Profile profile;
   };
   struct LaneRun;
@@ -95,7 +98,7 @@ class Session {
   Model& model_;
   kernels::Precision precision_;
   bool cache_;
-  std::vector<Worker> workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<bool> cancel_{false};
   Profile prefix_profile_;
 };

@@ -16,6 +16,7 @@
 //   iset1 ixor3 imul_wide(hi, lo, a, b)  32x32 -> 64 by lane;  ge_u(a, b) unsigned >=
 //   round_bf16        lanes rounded to bf16, nearest even, as floats
 //   transpose(r)      kLanes x kLanes block in registers
+//   interleave(v)     v[0..4) become the 4·kLanes lanes v[0][0], v[1][0], v[2][0], v[3][0], v[0][1], …
 //
 // With PERMAFROST_BF16_PAIRS also: unit of two bf16 (k even in the low half) and dot2(acc, a, b).
 #pragma once

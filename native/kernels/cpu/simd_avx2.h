@@ -80,6 +80,18 @@ PF_INLINE V round_bf16(V x) {
   return _mm256_and_ps(r, _mm256_castsi256_ps(_mm256_set1_epi32(int(0xFFFF0000u))));
 }
 
+PF_INLINE void interleave(V v[4]) {
+  const V ab = _mm256_unpacklo_ps(v[0], v[1]), AB = _mm256_unpackhi_ps(v[0], v[1]);
+  const V cd = _mm256_unpacklo_ps(v[2], v[3]), CD = _mm256_unpackhi_ps(v[2], v[3]);
+  // Lanes 0 and 4, 1 and 5, 2 and 6, 3 and 7 of all four.
+  const V r0 = _mm256_shuffle_ps(ab, cd, 0x44), r1 = _mm256_shuffle_ps(ab, cd, 0xEE);
+  const V r2 = _mm256_shuffle_ps(AB, CD, 0x44), r3 = _mm256_shuffle_ps(AB, CD, 0xEE);
+  v[0] = _mm256_permute2f128_ps(r0, r1, 0x20);
+  v[1] = _mm256_permute2f128_ps(r2, r3, 0x20);
+  v[2] = _mm256_permute2f128_ps(r0, r1, 0x31);
+  v[3] = _mm256_permute2f128_ps(r2, r3, 0x31);
+}
+
 PF_INLINE void transpose(V r[8]) {
   V t[8];
   for (int i = 0; i < 8; i += 2) {

@@ -78,6 +78,21 @@ PF_INLINE V round_bf16(V x) {
   return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32(int(0xFFFF0000u))));
 }
 
+PF_INLINE void interleave(V v[4]) {
+  const V ab = _mm512_unpacklo_ps(v[0], v[1]), AB = _mm512_unpackhi_ps(v[0], v[1]);
+  const V cd = _mm512_unpacklo_ps(v[2], v[3]), CD = _mm512_unpackhi_ps(v[2], v[3]);
+  // r[k]: lanes k, k + 4, k + 8, k + 12 of all four, a 128-bit block each.
+  const V r0 = _mm512_shuffle_ps(ab, cd, 0x44), r1 = _mm512_shuffle_ps(ab, cd, 0xEE);
+  const V r2 = _mm512_shuffle_ps(AB, CD, 0x44), r3 = _mm512_shuffle_ps(AB, CD, 0xEE);
+  // 4 x 4 transpose of blocks: even and odd blocks of r0, r1 and of r2, r3, then put together.
+  const V e01 = _mm512_shuffle_f32x4(r0, r1, 0x88), o01 = _mm512_shuffle_f32x4(r0, r1, 0xDD);
+  const V e23 = _mm512_shuffle_f32x4(r2, r3, 0x88), o23 = _mm512_shuffle_f32x4(r2, r3, 0xDD);
+  v[0] = _mm512_shuffle_f32x4(e01, e23, 0x88);
+  v[1] = _mm512_shuffle_f32x4(o01, o23, 0x88);
+  v[2] = _mm512_shuffle_f32x4(e01, e23, 0xDD);
+  v[3] = _mm512_shuffle_f32x4(o01, o23, 0xDD);
+}
+
 // Rows in, columns out. Three rounds of the classical butterfly: pairs, quads, then 128-bit blocks.
 PF_INLINE void transpose(V r[16]) {
   V t[16];

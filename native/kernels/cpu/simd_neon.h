@@ -91,3 +91,5 @@ PF_INLINE void transpose(V r[4]) {
   r[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
   r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
 }
+
+PF_INLINE void interleave(V v[4]) { transpose(v); }  // with four lanes the same

@@ -109,4 +109,6 @@ PF_INLINE void transpose(V r[4]) {
   PF_LANES r[i] = t[i];
 }
 
+PF_INLINE void interleave(V v[4]) { transpose(v); }  // with four lanes the same
+
 #undef PF_LANES
