@@ -25,10 +25,11 @@ export interface Prediction {
   readonly logits: Float32Array;
 }
 
+/** The last hidden state of every token of some texts, packed; `permafrost/tfjs` makes tensors of it. */
 export interface HiddenStates {
-  /** Last hidden state of every token, row-major, shape (tokens, hidden). */
-  readonly data: Float32Array;
-  /** Shape (texts + 1): text i is tokens [offsets[i], offsets[i+1]), special tokens included. */
+  /** Row-major, shape (tokens, hidden). */
+  readonly hiddenStates: Float32Array;
+  /** Shape (texts + 1), from 0 to tokens: text i is tokens [offsets[i], offsets[i+1]), special tokens included. */
   readonly offsets: Int32Array;
   readonly hiddenSize: number;
 }
@@ -117,7 +118,7 @@ export class Model implements AsyncDisposable {
       { requireLabels: false },
     );
     const { hidden, offsets } = await this.#evaluate(dataset, true, options.signal);
-    return { data: hidden!, offsets, hiddenSize: this.folder.config.hidden_size };
+    return { hiddenStates: hidden!, offsets, hiddenSize: this.folder.config.hidden_size };
   }
 
   async #evaluate(dataset: Dataset, hiddenStates: boolean, signal?: AbortSignal) {
