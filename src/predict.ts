@@ -36,6 +36,7 @@ export interface HiddenStates {
 
 export interface LoadModelConfig extends MachineOptions {
   readonly model: string;
+  readonly strict: boolean;
   readonly maxLength: number;
   readonly pooling?: "cls" | "mean" | undefined;
 }
@@ -55,7 +56,8 @@ export class Model implements AsyncDisposable {
 
   /** @throws ModelError, also when the folder is no trained classifier. */
   static async load(config: LoadModelConfig): Promise<Model> {
-    const folder = await loadModelFolder(config.model, config.pooling ? { pooling: config.pooling } : {});
+    const { strict, pooling } = config;
+    const folder = await loadModelFolder(config.model, { strict, ...(pooling ? { pooling } : {}) });
     if (!folder.labels) {
       throw new ModelError("ERR_NO_CLASSIFIER", `${config.model}: cannot predict`, [
         {

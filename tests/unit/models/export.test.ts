@@ -6,9 +6,8 @@ import { type CardData, modelCard } from "../../../src/models/card.js";
 import { type SaveOptions, saveModelFolder } from "../../../src/models/export.js";
 import { loadModelFolder } from "../../../src/models/folder.js";
 import { initialiseModel } from "../../../src/models/init.js";
-import { readSafetensors } from "../../../src/models/safetensors.js";
 import type { Pooling } from "../../../src/models/types.js";
-import { temporaryFolder, tinyFolder } from "./tiny.js";
+import { readSafetensors, temporaryFolder, tinyFolder } from "./tiny.js";
 
 const base = temporaryFolder();
 const card: CardData = { name: "demo", baseModel: "base/model", dataset: "questions", metrics: [] };
