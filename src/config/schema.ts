@@ -349,4 +349,3 @@ export type TrainOptions = InputOf<typeof trainOptions>;
 export type SearchOptions = InputOf<typeof searchOptions>;
 export type SearchConfig = ConfigOf<typeof searchOptions>;
 export type PredictOptions = InputOf<typeof predictOptions>;
-export type PredictConfig = ConfigOf<typeof predictOptions>;
