@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { DataError } from "../errors.js";
+import { buildReport, DataError, renderHtml, renderTerminal, type SearchFindings } from "../index.js";
 import { writeFileAtomic } from "../models/atomic.js";
-import { buildReport, renderHtml, renderTerminal, type SearchFindings } from "../report/index.js";
 import type { Context } from "./main.js";
 
 export async function reportCommand(

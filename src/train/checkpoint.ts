@@ -6,7 +6,8 @@ import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { ConfigError, type Issue } from "../errors.js";
 import { writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
-import type { Evaluation } from "./trainer.js";
+import type { Evaluation } from "./lane.js";
+import type { Totals } from "./totals.js";
 import type { LogState } from "./trainer-state.js";
 
 export interface Checkpoint {
@@ -17,6 +18,9 @@ export interface Checkpoint {
   readonly best: Uint8Array | null;
   readonly evaluations: readonly Evaluation[];
   readonly log: LogState;
+  readonly totals: Totals;
+  /** The folder that has the weights of the best evaluation; null when none was written at that step. */
+  readonly bestCheckpoint: string | null;
   /** What must be the same to go on: model and data hashes, rates, options. */
   readonly manifest: Readonly<Record<string, unknown>>;
 }
@@ -25,13 +29,15 @@ const STATE = "lane_state.bin";
 const BEST = "best_lane_state.bin";
 const META = "permafrost_checkpoint.json";
 
+export const checkpointDir = (outputDir: string, step: number) => path.join(outputDir, `checkpoint-${step}`);
+
 /** Written beside its place and renamed into it: a checkpoint is there whole or not at all. */
 export async function writeCheckpoint(
   outputDir: string,
   checkpoint: Checkpoint,
   trainerState: object,
 ): Promise<string> {
-  const target = path.join(outputDir, `checkpoint-${checkpoint.step}`);
+  const target = checkpointDir(outputDir, checkpoint.step);
   const stage = `${target}.tmp`;
   await rm(stage, { recursive: true, force: true });
   await mkdir(stage, { recursive: true });
