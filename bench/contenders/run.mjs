@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { machine, median, shapes } from "../support.mjs";
+import { machine, median, parameters, shapes } from "../support.mjs";
 import { cases, lengthsOf } from "./cases.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -75,6 +75,10 @@ for (const name of args.case) {
       max_ms: Math.max(...ms),
       tokens_per_second: (list[0].tokens * 1e3) / median(ms),
       rss_mb: Math.max(...list.map((s) => s.rss_mb)),
+      // What a training step holds beside weights and moments.
+      ...(base.mode === "inference" || base.frozen > 0
+        ? {}
+        : { step_mb: Math.max(...list.map((s) => s.rss_mb)) - (3 * 4 * parameters(base)) / 2 ** 20 }),
     };
   }
   const ours = result.summary.permafrost;
@@ -82,6 +86,11 @@ for (const name of args.case) {
     .filter(([n]) => n.startsWith("torch"))
     .map(([, s]) => s.median_ms);
   if (ours && torch.length) result.summary.ratio_to_best_torch = Math.min(...torch) / ours.median_ms;
+  const torchMemory = Object.entries(result.summary)
+    .filter(([n]) => n.startsWith("torch"))
+    .map(([, s]) => s.step_mb);
+  if (ours?.step_mb && torchMemory.length)
+    result.summary.step_memory_ratio = ours.step_mb / Math.min(...torchMemory);
   if (ours && result.summary.tfjs)
     result.summary.ratio_to_tfjs = result.summary.tfjs.median_ms / ours.median_ms;
   result.machine = { ...machine(), contenders: versions };

@@ -1,7 +1,7 @@
 """Times training steps of PyTorch + transformers on a case of cases.mjs; one JSON line a sample, as permafrost_step.mjs.
 
   python torch_step.py '{"shape": …, "attention": "sdpa"}'       run.mjs calls it and adds shape and lengths
-Forward, backward, clipping to norm 1, fused AdamW; frozen parameters have requires_grad=False; batches padded to their
+Forward, backward, clipping to norm 1, fused AdamW ("mode": "inference": the forward alone, in eval mode); frozen parameters have requires_grad=False; batches padded to their
 longest text; bf16 is autocast.
 """
 import json, resource, sys, time
@@ -54,7 +54,13 @@ for first in range(0, rows - batch + 1, batch):
     batches.append((x, None if bool(mask.all()) else mask, y, sum(lengths[r] for r in chosen)))
 
 
-def step(x, mask, y):
+@torch.inference_mode()
+def infer(x, mask, y):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=spec.get("precision") == "bf16"):
+        model(input_ids=x, attention_mask=mask)
+
+
+def train(x, mask, y):
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=spec.get("precision") == "bf16"):
         loss = model(input_ids=x, attention_mask=mask, labels=y).loss
@@ -62,6 +68,11 @@ def step(x, mask, y):
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
 
+
+step = train
+if spec.get("mode") == "inference":
+    model.eval()
+    step = infer
 
 steps = spec.get("steps") or len(batches)
 for i in range(min(steps, len(batches))):
