@@ -22,7 +22,10 @@ const endless = (_: unknown, signal: AbortSignal) =>
 test("a signal that nobody else holds still aborts, whatever the garbage collector does", async () => {
   const run = new Run(endless, AbortSignal.timeout(300));
   const collect = setInterval(gc, 10);
-  const outcome = await Promise.race([run.then(null, (error) => error.name), sleep(3000, "never aborted")]);
+  const outcome = await Promise.race([
+    run.then(null, (error: unknown) => (error as Error).name),
+    sleep(3000, "never aborted"),
+  ]);
   clearInterval(collect);
   await run[Symbol.asyncDispose]();
   expect(outcome).toBe("TimeoutError");
