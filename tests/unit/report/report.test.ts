@@ -222,8 +222,8 @@ describe("terminal", () => {
       Layers. 2 of 8 groups pass q < .05: head (better with a higher rate); layer.5 (better
       trained). Nothing is shown for embeddings, layer.0–4.
 
-      With 59 random trials |r| must exceed .26 at p < .05, and .35 after correction over 8
-      groups; weaker layers cannot be told from chance.
+      With 59 random trials |r| must exceed .26 at p < .05, and .39 after correction over 8 groups
+      and 3 methods; weaker layers cannot be told from chance.
 
       Layers by agreement of the methods, strongest first
       Group       Mean rank  Frozen or not  Rate  Rate given global  Reading
