@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { DataError } from "../errors.js";
 import { writeFileAtomic } from "../models/atomic.js";
-import { buildReport, renderHtml, renderTerminal, type SearchFindings } from "../report/index.js";
+import { buildReport, parseReport, renderHtml, renderJson, renderTerminal } from "../report/index.js";
 import type { Context } from "./main.js";
 
 export async function reportCommand(
@@ -17,11 +17,9 @@ export async function reportCommand(
       { cause },
     );
   });
-  let findings: SearchFindings;
+  let value: unknown;
   try {
-    const parsed = JSON.parse(text) as SearchFindings & { readonly findings?: SearchFindings };
-    findings = parsed.findings ?? parsed;
-    if (!Array.isArray(findings.trials) || !findings.study) throw new SyntaxError("no study in it");
+    value = JSON.parse(text);
   } catch (cause) {
     throw new DataError(
       "ERR_REPORT",
@@ -30,11 +28,13 @@ export async function reportCommand(
       { cause },
     );
   }
+  const parsed = parseReport(value);
+  if ("issues" in parsed)
+    throw new DataError("ERR_REPORT", `${file}: not a report of a search`, parsed.issues);
+  const { findings } = parsed;
   const report = buildReport(findings);
   if (html !== undefined) await writeFileAtomic(html, await renderHtml(report));
   terminal.out(
-    json
-      ? JSON.stringify(findings, null, 2)
-      : renderTerminal(report, { width: terminal.width, color: terminal.color }),
+    json ? renderJson(findings) : renderTerminal(report, { width: terminal.width, color: terminal.color }),
   );
 }
