@@ -1,4 +1,4 @@
-// run.mjs — the menu of benches: `npm run bench` lists them, `npm run bench -- step freeze` runs those.
+// run.mjs — the menu of benches: `npm run bench` lists them, `npm run bench -- freeze` runs that one.
 import { readdirSync } from "node:fs";
 
 const names = readdirSync(new URL(".", import.meta.url))

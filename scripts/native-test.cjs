@@ -4,6 +4,7 @@
 //   npm run test:native                          all
 //   npm run test:native -- --filter gemm         what follows goes to permafrost_tests
 //   npm run test:native -- --sanitize            under AddressSanitizer and UndefinedBehaviorSanitizer (build/sanitize)
+//   npm run test:native -- --emulate-avx512      the AVX-512 kernels on an AVX2 machine, with GCC or clang (build/emulate)
 
 const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");
@@ -13,30 +14,49 @@ const { root, sources, findCompiler, buildDirect } = require("./direct-build.cjs
 
 const SANITIZERS = "address,undefined";
 
-const works = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
-
-/** Builds permafrost_tests; the path of the program, or null after saying why not. */
-async function build(sanitize) {
-  const folder = path.join(root, "build", sanitize ? "sanitize" : "tests");
-  if (works("cmake")) {
-    if (configureCmake(path.join(folder, "cmake"), sanitize))
-      return buildWithCmake(path.join(folder, "cmake"));
-    console.log("cmake cannot configure; compiling without it");
-  }
-  return buildWithCompiler(path.join(folder, "direct"), sanitize);
-}
-
-function configureCmake(folder, sanitize) {
-  const args = ["-S", ".", "-B", folder, "-DPERMAFROST_BUILD_TESTS=ON"];
-  if (works("ninja")) args.push("-G", "Ninja");
+/** What differs from an ordinary build: folder under build/, for cmake, for the compiler alone. */
+const VARIANTS = {
+  tests: { cmake: [], flags: [], link: [] },
   // Optimised a little, or the sanitized run takes minutes; with assertions.
-  if (sanitize) {
-    args.push(
+  sanitize: {
+    cmake: [
       `-DPERMAFROST_SANITIZE=${SANITIZERS}`,
       "-DCMAKE_BUILD_TYPE=Debug",
       "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g",
-    );
+    ],
+    flags: [`-fsanitize=${SANITIZERS}`, "-fno-sanitize-recover=all", "-O1", "-g", "-UNDEBUG"],
+    link: [`-fsanitize=${SANITIZERS}`],
+  },
+  emulate: {
+    cmake: ["-DPERMAFROST_EMULATE_AVX512=ON"],
+    flags: [
+      "-DPERMAFROST_EMULATE_AVX512",
+      "-mavx2",
+      "-mfma",
+      "-Wno-psabi",
+      "-include",
+      path.join(root, "tests/native/avx512_emulated.h"),
+    ],
+    link: [],
+  },
+};
+
+const works = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+
+/** Builds permafrost_tests; the path of the program, or null after saying why not. */
+async function build(variant) {
+  const folder = path.join(root, "build", variant);
+  if (works("cmake")) {
+    if (configureCmake(path.join(folder, "cmake"), variant))
+      return buildWithCmake(path.join(folder, "cmake"));
+    console.log("cmake cannot configure; compiling without it");
   }
+  return buildWithCompiler(path.join(folder, "direct"), variant);
+}
+
+function configureCmake(folder, variant) {
+  const args = ["-S", ".", "-B", folder, "-DPERMAFROST_BUILD_TESTS=ON", ...VARIANTS[variant].cmake];
+  if (works("ninja")) args.push("-G", "Ninja");
   return spawnSync("cmake", args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] }).status === 0;
 }
 
@@ -55,23 +75,21 @@ function buildWithCmake(folder) {
   );
 }
 
-async function buildWithCompiler(folder, sanitize) {
+async function buildWithCompiler(folder, variant) {
   const { compiler, tried } = findCompiler();
   if (!compiler) {
     console.error(`no C++20 compiler: ${tried.join(", ")}`);
     return null;
   }
-  const sanitizers = sanitize ? [`-fsanitize=${SANITIZERS}`] : [];
+  const { flags, link } = VARIANTS[variant];
   const program = path.join(folder, "permafrost_tests");
   const { ok, output } = await buildDirect({
     compiler,
     files: sources("core", "kernels", "tests"),
     output: program,
     objects: path.join(folder, "objects"),
-    flags: sanitize
-      ? ["-Itests/native", ...sanitizers, "-fno-sanitize-recover=all", "-O1", "-g", "-UNDEBUG"]
-      : ["-Itests/native"],
-    link: sanitizers,
+    flags: ["-Itests/native", ...flags],
+    link,
   });
   if (output) console.error(output);
   return ok ? program : null;
@@ -81,12 +99,12 @@ async function buildWithCompiler(folder, sanitize) {
  * Builds and runs.
  * @returns {Promise<{ passed: number, failed: number }>} a build or a crash that leaves no count is one failure.
  */
-async function nativeTests({ sanitize = false, args = [] } = {}) {
+async function nativeTests({ variant = "tests", args = [] } = {}) {
   if (sources("tests").length === 0) {
     console.error("native/sources.json lists no tests");
     return { passed: 0, failed: 1 };
   }
-  const program = await build(sanitize);
+  const program = await build(variant);
   if (!program) return { passed: 0, failed: 1 };
   const result = spawnSync(program, args, {
     cwd: root,
@@ -108,9 +126,11 @@ module.exports = { nativeTests };
 
 if (require.main === module) {
   const args = process.argv.slice(2);
-  const sanitize = args.includes("--sanitize");
-  nativeTests({ sanitize, args: args.filter((arg) => arg !== "--sanitize") }).then(({ passed, failed }) => {
-    console.log(`native${sanitize ? " (sanitized)" : ""}: ${passed} passed, ${failed} failed`);
+  const options = { "--sanitize": "sanitize", "--emulate-avx512": "emulate" };
+  const chosen = args.find((arg) => options[arg]);
+  const variant = options[chosen] ?? "tests";
+  nativeTests({ variant, args: args.filter((arg) => arg !== chosen) }).then(({ passed, failed }) => {
+    console.log(`native${chosen ? ` (${variant})` : ""}: ${passed} passed, ${failed} failed`);
     process.exitCode = failed > 0 ? 1 : 0;
   });
 }

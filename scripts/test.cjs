@@ -1,8 +1,8 @@
 "use strict";
 // test.cjs — `npm test`: builds what is out of date, runs vitest, then the native tests, and counts them together.
 //
-//   npm test                             everything; the last line is "N passed, N failed"
-//   npm test -- tests/unit/plan.test.ts  vitest alone, with these arguments
+//   npm test                      everything; the last line is "N passed, N failed"
+//   npm test -- tests/unit/train  vitest alone, with these arguments
 
 const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");

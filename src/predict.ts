@@ -25,16 +25,18 @@ export interface Prediction {
   readonly logits: Float32Array;
 }
 
+/** The last hidden state of every token of some texts, packed; `permafrost/tfjs` makes tensors of it. */
 export interface HiddenStates {
-  /** Last hidden state of every token, row-major, shape (tokens, hidden). */
-  readonly data: Float32Array;
-  /** Shape (texts + 1): text i is tokens [offsets[i], offsets[i+1]), special tokens included. */
+  /** Row-major, shape (tokens, hidden). */
+  readonly hiddenStates: Float32Array;
+  /** Shape (texts + 1), from 0 to tokens: text i is tokens [offsets[i], offsets[i+1]), special tokens included. */
   readonly offsets: Int32Array;
   readonly hiddenSize: number;
 }
 
 export interface LoadModelConfig extends MachineOptions {
   readonly model: string;
+  readonly strict: boolean;
   readonly maxLength: number;
   readonly pooling?: "cls" | "mean" | undefined;
 }
@@ -54,7 +56,8 @@ export class Model implements AsyncDisposable {
 
   /** @throws ModelError, also when the folder is no trained classifier. */
   static async load(config: LoadModelConfig): Promise<Model> {
-    const folder = await loadModelFolder(config.model, config.pooling ? { pooling: config.pooling } : {});
+    const { strict, pooling } = config;
+    const folder = await loadModelFolder(config.model, { strict, ...(pooling ? { pooling } : {}) });
     if (!folder.labels) {
       throw new ModelError("ERR_NO_CLASSIFIER", `${config.model}: cannot predict`, [
         {
@@ -117,7 +120,7 @@ export class Model implements AsyncDisposable {
       { requireLabels: false },
     );
     const { hidden, offsets } = await this.#evaluate(dataset, true, options.signal);
-    return { data: hidden!, offsets, hiddenSize: this.folder.config.hidden_size };
+    return { hiddenStates: hidden!, offsets, hiddenSize: this.folder.config.hidden_size };
   }
 
   async #evaluate(dataset: Dataset, hiddenStates: boolean, signal?: AbortSignal) {

@@ -6,6 +6,9 @@
  */
 import { type Tensor, type Tensor1D, type Tensor2D, tensor1d, tensor2d } from "@tensorflow/tfjs-core";
 import { ConfigError, type Issue } from "./errors.js";
+import type { HiddenStates } from "./predict.js";
+
+export type { HiddenStates } from "./predict.js";
 
 /** Logits, row-major. */
 export interface Logits {
@@ -13,14 +16,6 @@ export interface Logits {
   readonly logits: Float32Array;
   /** R ≥ 1. */
   readonly labels: number;
-}
-
-/** The last hidden state of every token: row b is tokens [offsets[b], offsets[b + 1]). */
-export interface HiddenStates {
-  /** Shape (T, C). */
-  readonly hiddenStates: Float32Array;
-  /** Shape (B + 1), from 0 to T, not falling. */
-  readonly offsets: Int32Array;
 }
 
 /** Hidden states as tensors. */
@@ -37,8 +32,7 @@ export interface HiddenStateTensors {
  * @throws ConfigError `ERR_SHAPE` when lengths and offsets do not fit together.
  *
  * @example
- * const tensor = toTensor({ logits: results.logits, labels: 12 });
- * const best = tensor.argMax(1);
+ * const { hiddenStates, offsets } = toTensor(await model.hiddenStates(["a text", "another"]));
  */
 export function toTensor(source: Logits): Tensor2D;
 export function toTensor(source: HiddenStates): HiddenStateTensors;
@@ -50,11 +44,9 @@ export function toTensor(source: Logits | HiddenStates): Tensor2D | HiddenStateT
     return tensor2d(logits.slice(), [logits.length / labels, labels]);
   }
   check(issuesOfHiddenStates(source));
-  const { hiddenStates, offsets } = source;
-  const tokens = offsets[offsets.length - 1]!;
-  const channels = tokens === 0 ? 0 : hiddenStates.length / tokens;
+  const { hiddenStates, offsets, hiddenSize } = source;
   return {
-    hiddenStates: tensor2d(hiddenStates.slice(), [tokens, channels]),
+    hiddenStates: tensor2d(hiddenStates.slice(), [offsets[offsets.length - 1]!, hiddenSize]),
     offsets: tensor1d(offsets.slice(), "int32"),
   };
 }
@@ -73,7 +65,11 @@ export async function fromTensor(source: Tensor2D | HiddenStateTensors): Promise
       ...issuesOfTensor("offsets", source.offsets, "int32", 1),
     ]);
     const [hiddenStates, offsets] = await Promise.all([source.hiddenStates.data(), source.offsets.data()]);
-    const out = { hiddenStates: Float32Array.from(hiddenStates), offsets: Int32Array.from(offsets) };
+    const out = {
+      hiddenStates: Float32Array.from(hiddenStates),
+      offsets: Int32Array.from(offsets),
+      hiddenSize: source.hiddenStates.shape[1],
+    };
     check(issuesOfHiddenStates(out));
     return out;
   }
@@ -95,7 +91,7 @@ function issuesOfLogits({ logits, labels }: Logits): Issue[] {
   return [{ path: "logits", expected: `a multiple of ${labels} values`, received: String(logits.length) }];
 }
 
-function issuesOfHiddenStates({ hiddenStates, offsets }: HiddenStates): Issue[] {
+function issuesOfHiddenStates({ hiddenStates, offsets, hiddenSize }: HiddenStates): Issue[] {
   if (offsets.length === 0 || offsets[0] !== 0) {
     const received = offsets.length === 0 ? "none" : `${offsets[0]} first`;
     return [{ path: "offsets", expected: "offsets from 0", received }];
@@ -108,13 +104,9 @@ function issuesOfHiddenStates({ hiddenStates, offsets }: HiddenStates): Issue[] 
     }
   }
   const tokens = offsets[offsets.length - 1]!;
-  if (
-    tokens === 0 ? hiddenStates.length === 0 : hiddenStates.length > 0 && hiddenStates.length % tokens === 0
-  ) {
-    return [];
-  }
-  const expected = tokens === 0 ? "no values" : `a multiple of ${tokens} values`;
-  return [{ path: "hiddenStates", expected, received: String(hiddenStates.length) }];
+  if (hiddenStates.length === tokens * hiddenSize) return [];
+  const expected = `${tokens} tokens of ${hiddenSize} values`;
+  return [{ path: "hiddenStates", expected, received: `${hiddenStates.length} values` }];
 }
 
 function issuesOfTensor(path: string, tensor: Tensor, dtype: "float32" | "int32", rank: number): Issue[] {

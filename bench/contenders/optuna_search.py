@@ -1,10 +1,11 @@
 """A whole per-layer learning-rate search as a careful Python user writes it: transformers, PyTorch, Optuna's TPE.
 
   python optuna_search.py '{"model": DIR, "train": F, "validation": F, "test": F, "trials": 6, "epochs": 10, "batch": 16}'
-search.mjs calls it. One rate per group on a log scale, each group frozen or not as TPE decides (requires_grad=False);
+search.mjs runs it against permafrost_search.mjs. One rate per group on a log scale, each group frozen or not as TPE decides (requires_grad=False);
 AdamW (fused), 10 % warm-up then linear decay, weight decay 0.01, clipping to 1, dropout as configured; batches padded to
-their longest text, texts of like length together unless "random": true. The objective is validation accuracy after the
-last epoch; the best trial is scored on test. Prints one JSON line.
+their longest text, texts of like length together unless "random": true (what the Trainer does by default). The objective is validation accuracy after the
+last epoch; a trial that is the best so far is scored on test. Prints one JSON line: wall_s is from the first trial to the
+last, reading and tokenising not counted.
 """
 import json, math, random, statistics, sys, time
 
@@ -27,7 +28,8 @@ def encode(rows):
     texts = [row["text"] for row in rows]
     pairs = [row["text_b"] for row in rows] if "text_b" in rows[0] else None
     encoded = tokenizer(texts, pairs, truncation=True, max_length=128)
-    return [{"input_ids": encoded["input_ids"][i], "labels": classes[str(row["label"])]} for i, row in enumerate(rows)]
+    types = encoded.get("token_type_ids") or [[0] * len(ids) for ids in encoded["input_ids"]]
+    return [{"input_ids": encoded["input_ids"][i], "types": types[i], "labels": classes[str(row["label"])]} for i, row in enumerate(rows)]
 
 
 data = {name: encode(rows) for name, rows in raw.items()}
@@ -35,9 +37,15 @@ data = {name: encode(rows) for name, rows in raw.items()}
 
 def tensors(rows):
     longest = max(len(row["input_ids"]) for row in rows)
-    ids = torch.tensor([row["input_ids"] + [tokenizer.pad_token_id] * (longest - len(row["input_ids"])) for row in rows])
-    mask = torch.tensor([[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in rows])
-    return dict(input_ids=ids, attention_mask=mask, labels=torch.tensor([row["labels"] for row in rows]))
+    padded = lambda values, fill: torch.tensor([v + [fill] * (longest - len(v)) for v in values])
+    out = dict(
+        input_ids=padded([row["input_ids"] for row in rows], tokenizer.pad_token_id),
+        attention_mask=padded([[1] * len(row["input_ids"]) for row in rows], 0),
+        labels=torch.tensor([row["labels"] for row in rows]),
+    )
+    if "token_type_ids" in tokenizer.model_input_names:
+        out["token_type_ids"] = padded([row["types"] for row in rows], 0)
+    return out
 
 
 def epoch_batches(rows, generator):

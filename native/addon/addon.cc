@@ -18,6 +18,23 @@ namespace {
 
 using Info = const Napi::CallbackInfo&;
 
+// Every export goes through this: whatever C++ throws on the JS thread becomes a JavaScript error.
+template <Napi::Value (*fn)(Info)>
+Napi::Value guarded(Info info) {
+  const auto translate = [&](const Error& e) -> Napi::Error { return make_error(info.Env(), e); };
+  try {
+    return fn(info);
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const Error& e) {
+    throw translate(e);
+  } catch (const std::bad_alloc&) {
+    throw translate(Error("ERR_MEMORY", "out of memory in the native core"));
+  } catch (const std::exception& e) {
+    throw translate(Error("ERR_NATIVE", e.what()));
+  }
+}
+
 std::vector<std::string> runnable_isas() {
   std::vector<std::string> names;
   for (const char* name : {"avx512", "avx2", "portable", "ref"})
@@ -88,6 +105,23 @@ Napi::Value run_self_test(Info info) {
       });
 }
 
+Napi::Value run_measure_peak(Info info) {
+  const Napi::Env env = info.Env();
+  const Napi::Object spec = args::object(info, 0, "spec");
+  const int threads = int(args::integer(spec, "threads", 1, 1024));
+  const std::string isa = args::string(spec, "isa");
+  const kernels::KernelTable* table = kernels::find_kernels(isa.c_str());
+  if (!table) args::reject(env, "ERR_RANGE", "isa: expected kernels this machine can run, received \"" + isa + "\"");
+  auto peak = std::make_shared<Peak>();
+  return Environment::of(env).start(
+      env, new_box(env),
+      [peak, table, threads] {
+        ThreadPool pool(threads);
+        *peak = measure_peak(*table, pool);
+      },
+      [peak](Napi::Env e) { return results::peak(e, *peak); });
+}
+
 // ---- model -----------------------------------------------------------------------------------------------------------
 
 Napi::Value create_model(Info info) {
@@ -99,18 +133,12 @@ Napi::Value create_model(Info info) {
   const std::string isa = args::string(spec, "isa");
   const CacheBudget cache = args::cache_budget(spec);
   auto box = new_box(env);
-  try {
-    // Weights are copied here, on the JS thread (30 ms for 90 MB): afterwards nothing points into JavaScript's memory.
-    box->model = std::make_unique<Model>(config, threads, isa, cache);
-    const Layout& layout = box->model->layout();
-    for (size_t t = 0; t < layout.tensors.size(); ++t) {
-      const TensorInfo& tensor = layout.tensors[t];
-      box->model->set_tensor(int(t), args::floats(args::field(tensors, tensor.name.c_str()), "tensors." + tensor.name, tensor.size()));
-    }
-  } catch (const Error& e) {
-    throw make_error(env, e);
-  } catch (const std::bad_alloc&) {
-    throw make_error(env, Error("ERR_MEMORY", "out of memory for the model's weights"));
+  // Weights are copied here, on the JS thread (30 ms for 90 MB): afterwards nothing points into JavaScript's memory.
+  box->model = std::make_unique<Model>(config, threads, isa, cache);
+  const Layout& layout = box->model->layout();
+  for (size_t t = 0; t < layout.tensors.size(); ++t) {
+    const TensorInfo& tensor = layout.tensors[t];
+    box->model->set_tensor(int(t), args::floats(args::field(tensors, tensor.name.c_str()), "tensors." + tensor.name, tensor.size()));
   }
   return Environment::of(env).start(env, box, [] {}, [box](Napi::Env e) { return wrap(e, box); });
 }
@@ -125,6 +153,7 @@ Napi::Value add_dataset(Info info) {
   data.types = args::ints(args::field(spec, "types"), "types");
   data.offsets = args::ints(args::field(spec, "offsets"), "offsets");
   data.labels = args::ints(args::field(spec, "labels"), "labels");
+  require_live(info.Env(), *box);
   auto index = std::make_shared<int>();
   auto held = std::make_shared<Dataset>(std::move(data));
   return Environment::of(info.Env())
@@ -148,16 +177,19 @@ Napi::Value create_session(Info info) {
   const auto model = model_of(info, 0);
   if (!info[1].IsArray() || info[1].As<Napi::Array>().Length() == 0) args::reject(env, "ERR_ARG", "lanes: expected an array of at least one lane");
   const Napi::Array list = info[1].As<Napi::Array>();
+  const Layout layout = model->model->layout();  // a copy: a getter of the arguments may dispose the model
   std::vector<LaneConfig> lanes;
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const Napi::Value lane = list.Get(i);
     if (!lane.IsObject()) args::reject(env, "ERR_ARG", "lanes[" + std::to_string(i) + "]: expected an object");
-    lanes.push_back(args::lane_config(lane.As<Napi::Object>(), model->model->layout()));
+    lanes.push_back(args::lane_config(lane.As<Napi::Object>(), layout));
   }
   const Napi::Object options = args::object(info, 2, "options");
   const std::string precision = args::string(options, "precision"), cache = args::string(options, "cache");
   if (precision != "fp32" && precision != "bf16") args::reject(env, "ERR_RANGE", "precision: expected \"fp32\" or \"bf16\", received \"" + precision + "\"");
   if (cache != "auto" && cache != "off") args::reject(env, "ERR_RANGE", "cache: expected \"auto\" or \"off\", received \"" + cache + "\"");
+  const bool pack = args::field(options, "packWeights").ToBoolean();
+  require_live(env, *model);
   auto box = std::make_shared<SessionBox>();
   box->model = model;
   // Known to the model from now on: a dispose() that is posted after this job frees what it makes.
@@ -166,9 +198,10 @@ Napi::Value create_session(Info info) {
   sessions.push_back(box);
   return Environment::of(env).start(
       env, model,
-      [box, lanes, precision, cache] {
+      [box, lanes, precision, cache, pack] {
         box->session = std::make_unique<Session>(*box->model->model, lanes, precision == "bf16" ? kernels::Precision::bf16 : kernels::Precision::f32,
                                                  cache == "auto");
+        if (pack) box->session->pack_frozen_weights();
       },
       [box](Napi::Env e) {
         box->ready = true;
@@ -178,6 +211,7 @@ Napi::Value create_session(Info info) {
 
 // Starts `work` on the session, one call at a time: a second throws ERR_BUSY.
 Napi::Value start(Info info, const std::shared_ptr<SessionBox>& box, std::function<void()> work, std::function<Napi::Value(Napi::Env)> finish) {
+  require_live(info.Env(), *box);
   if (box->busy) args::reject(info.Env(), "ERR_BUSY", "expected an idle session, received one with a call in flight");
   box->busy = true;
   box->session->clear_cancel();
@@ -186,23 +220,27 @@ Napi::Value start(Info info, const std::shared_ptr<SessionBox>& box, std::functi
 
 Napi::Value describe_plan(Info info) {
   const auto box = session_of(info, 0);
-  if (box->busy) args::reject(info.Env(), "ERR_BUSY", "expected an idle session, received one with a call in flight");
   const Napi::Object request = args::object(info, 1, "request");
   const int lane = int(args::integer(request, "lane", 0, 1 << 20));
   const std::vector<int32_t> lengths = args::ints(args::field(request, "lengths"), "lengths");
+  const bool cached = args::boolean(request, "cached");
+  require_live(info.Env(), *box);
+  if (box->busy) args::reject(info.Env(), "ERR_BUSY", "expected an idle session, received one with a call in flight");
+  const ModelConfig& config = box->model->model->config();
   BatchShape shape;
   for (int32_t n : lengths) {
-    if (n < 1) args::reject(info.Env(), "ERR_RANGE", "lengths: expected positive lengths, received " + std::to_string(n));
+    if (n < 1 || n > config.positions)
+      args::reject(info.Env(), "ERR_RANGE", "lengths: expected lengths in [1, " + std::to_string(config.positions) + "], received " + std::to_string(n));
     shape.T += n;
     shape.B += 1;
     shape.S2 += int64_t(n) * n;
   }
-  try {
-    Plan plan = box->session->plan(lane, args::boolean(request, "cached"));
-    return results::plan_description(info.Env(), *box->model->model, plan, shape);
-  } catch (const Error& e) {
-    throw make_error(info.Env(), e);
-  }
+  // The costs are int64: no sum of them may overflow. Far more than any epoch has.
+  const double widest = double(std::max({config.hidden, config.ffn, config.labels}));
+  const double most = double(config.layers + 2) * (20.0 * double(shape.S2) * config.hidden + 30.0 * double(shape.T) * widest * widest);
+  if (most > 4e18) args::reject(info.Env(), "ERR_RANGE", "lengths: expected fewer tokens, received " + std::to_string(shape.T));
+  Plan plan = box->session->plan(lane, cached);
+  return results::plan_description(info.Env(), *box->model->model, plan, shape);
 }
 
 Napi::Value run_steps(Info info) {
@@ -250,11 +288,12 @@ Napi::Value read_tensors(Info info) {
   const int lane = args::integer(info, 1, "lane");
   if (!info[2].IsArray()) args::reject(env, "ERR_ARG", "names: expected an array of strings");
   const Napi::Array list = info[2].As<Napi::Array>();
+  const Layout layout = box->model->model->layout();  // a copy: a getter of the list may dispose the model
   std::vector<int> tensors;
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const Napi::Value v = list.Get(i);
     const std::string name = v.IsString() ? std::string(v.As<Napi::String>()) : "";
-    const int t = box->model->model->layout().find(name);
+    const int t = layout.find(name);
     if (t < 0) args::reject(env, "ERR_RANGE", "names[" + std::to_string(i) + "]: expected a tensor of the model, received \"" + name + "\"");
     tensors.push_back(t);
   }
@@ -352,26 +391,27 @@ Napi::Value dispose(Info info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   const auto add = [&](const char* name, Napi::Value (*fn)(Info)) { exports.Set(name, Napi::Function::New(env, fn, name)); };
-  add("version", version);
-  add("listDevices", list_devices);
-  add("selfTest", run_self_test);
-  add("createModel", create_model);
-  add("describeModel", describe_model);
-  add("addDataset", add_dataset);
-  add("removeDataset", remove_dataset);
-  add("createSession", create_session);
-  add("describePlan", describe_plan);
-  add("runSteps", run_steps);
-  add("evaluate", evaluate);
-  add("gradients", gradients);
-  add("readTensors", read_tensors);
-  add("snapshot", snapshot);
-  add("restore", restore);
-  add("saveState", save_state);
-  add("loadState", load_state);
-  add("profile", profile);
-  add("cancel", cancel);
-  add("dispose", dispose);
+  add("version", guarded<version>);
+  add("listDevices", guarded<list_devices>);
+  add("selfTest", guarded<run_self_test>);
+  add("measurePeak", guarded<run_measure_peak>);
+  add("createModel", guarded<create_model>);
+  add("describeModel", guarded<describe_model>);
+  add("addDataset", guarded<add_dataset>);
+  add("removeDataset", guarded<remove_dataset>);
+  add("createSession", guarded<create_session>);
+  add("describePlan", guarded<describe_plan>);
+  add("runSteps", guarded<run_steps>);
+  add("evaluate", guarded<evaluate>);
+  add("gradients", guarded<gradients>);
+  add("readTensors", guarded<read_tensors>);
+  add("snapshot", guarded<snapshot>);
+  add("restore", guarded<restore>);
+  add("saveState", guarded<save_state>);
+  add("loadState", guarded<load_state>);
+  add("profile", guarded<profile>);
+  add("cancel", guarded<cancel>);
+  add("dispose", guarded<dispose>);
   return exports;
 }
 

@@ -62,17 +62,25 @@ Napi::Value wrap(Napi::Env env, const std::shared_ptr<SessionBox>& box) { return
 std::shared_ptr<ModelBox> try_model(Napi::Value value) { return unwrap<ModelBox>(value, kModelTag); }
 std::shared_ptr<SessionBox> try_session(Napi::Value value) { return unwrap<SessionBox>(value, kSessionTag); }
 
+void require_live(Napi::Env env, const ModelBox& box) {
+  if (box.disposed) args::reject(env, "ERR_DISPOSED", "expected a live model, received a disposed one");
+}
+
+void require_live(Napi::Env env, const SessionBox& box) {
+  if (box.disposed || box.model->disposed) args::reject(env, "ERR_DISPOSED", "expected a live session, received a disposed one");
+}
+
 std::shared_ptr<ModelBox> model_of(const Napi::CallbackInfo& info, size_t index) {
   const auto box = try_model(info[index]);
   if (!box) args::reject(info.Env(), "ERR_ARG", "expected a model handle");
-  if (box->disposed) args::reject(info.Env(), "ERR_DISPOSED", "expected a live model, received a disposed one");
+  require_live(info.Env(), *box);
   return box;
 }
 
 std::shared_ptr<SessionBox> session_of(const Napi::CallbackInfo& info, size_t index) {
   const auto box = try_session(info[index]);
   if (!box) args::reject(info.Env(), "ERR_ARG", "expected a session handle");
-  if (box->disposed || box->model->disposed) args::reject(info.Env(), "ERR_DISPOSED", "expected a live session, received a disposed one");
+  require_live(info.Env(), *box);
   return box;
 }
 

@@ -43,7 +43,10 @@ Napi::Value wrap(Napi::Env env, const std::shared_ptr<SessionBox>& box);
 // Throw a JavaScript TypeError ERR_ARG for anything else, ERR_DISPOSED for a disposed handle.
 std::shared_ptr<ModelBox> model_of(const Napi::CallbackInfo& info, size_t index);
 std::shared_ptr<SessionBox> session_of(const Napi::CallbackInfo& info, size_t index);
-// The same without the check for disposal; null when the value is not of that kind.
+// Throw ERR_DISPOSED. Ask again after reading arguments: their getters may have disposed the handle.
+void require_live(Napi::Env env, const ModelBox& box);
+void require_live(Napi::Env env, const SessionBox& box);
+// Handles without the check for disposal; null when the value is not of that kind.
 std::shared_ptr<ModelBox> try_model(Napi::Value value);
 std::shared_ptr<SessionBox> try_session(Napi::Value value);
 

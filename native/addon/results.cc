@@ -112,6 +112,14 @@ Napi::Value plan_description(Napi::Env env, const Model& model, Plan& plan, cons
   return o;
 }
 
+Napi::Value peak(Napi::Env env, const Peak& peak) {
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("fp32", peak.f32);
+  o.Set("bf16", peak.bf16);
+  o.Set("stream", peak.stream);
+  return o;
+}
+
 Napi::Value profile(Napi::Env env, const Profile& profile) {
   Napi::Array rows = Napi::Array::New(env);
   auto add = [&](const char* kind, const ProfileRow& r) {

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include "../core/peak.h"
 #include "../core/session.h"
 
 namespace permafrost::addon::results {
@@ -13,6 +14,7 @@ Napi::Value evaluate_results(Napi::Env env, EvaluateResults& results, bool hidde
 Napi::Value gradient_results(Napi::Env env, GradientResults& results);
 Napi::Value model_description(Napi::Env env, const Model& model);
 Napi::Value plan_description(Napi::Env env, const Model& model, Plan& plan, const BatchShape& shape);
+Napi::Value peak(Napi::Env env, const Peak& peak);
 Napi::Value profile(Napi::Env env, const Profile& profile);
 
 }  // namespace permafrost::addon::results

@@ -120,7 +120,10 @@ class Runner {
     if (tensor < 0) return nullptr;
     return r_.lane ? r_.lane->param(tensor) : r_.model.param(tensor);
   }
-  kernels::Weight weight(const Op& o) const { return {param(o.weight), nullptr, nullptr}; }
+  kernels::Weight weight(const Op& o) const {
+    const bool own = r_.lane && r_.lane->trainable(o.weight);
+    return {param(o.weight), own ? nullptr : r_.model.packed(o.weight, o.n, r_.precision), nullptr};
+  }
   Dropout inner(const Op& o) const { return dropout(o.p_inner, o.site_inner); }
   Dropout outer(const Op& o) const { return dropout(o.p_outer, o.site_outer); }
   Dropout dropout(float p, uint32_t site) const {

@@ -99,6 +99,8 @@ void Lane::settle_all(ThreadPool& pool) {
       for (int r = block * kBlock; r < std::min(rows, (block + 1) * kBlock); ++r) settle_row(t, r);
     });
   }
+  history_.clear();  // nobody owes anything
+  history_from_ = step_;
 }
 
 // ---- AdamW -----------------------------------------------------------------------------------------------------------
@@ -221,6 +223,7 @@ void Lane::load(const uint8_t* bytes, size_t count) {
   const uint8_t* from = bytes + sizeof(h);
   for (size_t g = 0; g < h.groups; ++g)
     if (bool(from[g]) != config_.trainable[g]) fail("ERR_STATE", "state: expected the same groups to be trainable, group ", g, " differs");
+  if (h.step < 0 || h.step > int64_t(UINT32_MAX)) fail("ERR_STATE", "state: expected a step count, received ", h.step);
   if (h.seed != config_.seed) fail("ERR_STATE", "state: expected seed ", config_.seed, ", received ", h.seed);
   from += h.groups;
   auto get = [&](void* to, size_t n) {

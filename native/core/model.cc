@@ -29,6 +29,20 @@ void Model::set_tensor(int tensor, const float* values) {
   std::memcpy(weights_.data() + t.offset, values, t.size() * sizeof(float));
 }
 
+void Model::pack(int tensor, int n, int k, kernels::Precision precision) {
+  const size_t bytes = ops_->packed_bytes(n, k, precision, kernels::Direction::forward);
+  if (bytes == 0 || packed(tensor, n, precision)) return;
+  Floats form = Floats::zeroed((bytes + sizeof(float) - 1) / sizeof(float));
+  ops_->pack_weight(form.data(), param(tensor), n, k, precision, kernels::Direction::forward, *pool_);
+  packed_.emplace(std::tuple(tensor, n, precision), std::move(form));
+}
+
+const void* Model::packed(int tensor, int n, kernels::Precision precision) const {
+  if (packed_.empty()) return nullptr;
+  const auto it = packed_.find({tensor, n, precision});
+  return it == packed_.end() ? nullptr : it->second.data();
+}
+
 int Model::add_dataset(Dataset data) {
   check(data, config_);
   datasets_.push_back(std::make_unique<Dataset>(std::move(data)));

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "batch.h"
@@ -29,6 +31,11 @@ class Model {
   const float* param(int tensor) const { return weights_.data() + layout_.tensors[size_t(tensor)].offset; }
   const Floats& weights() const { return weights_; }
 
+  // A (N, K) weight as the kernels read it, for many small batches: packing a weight costs what 30 tokens of it do. Kept
+  // until the model goes; weights never change. `packed` is null for what was not asked for.
+  void pack(int tensor, int n, int k, kernels::Precision precision);
+  const void* packed(int tensor, int n, kernels::Precision precision) const;
+
   int add_dataset(Dataset data);  // checked; returns its index
   const Dataset& dataset(int index) const;  // throws ERR_RANGE, also when removed
   void remove_dataset(int index);           // and its cached prefixes; indices of others stay
@@ -40,6 +47,7 @@ class Model {
   const kernels::KernelTable* ops_;
   std::unique_ptr<ThreadPool> pool_;
   Floats weights_;
+  std::map<std::tuple<int, int, kernels::Precision>, Floats> packed_;
   std::vector<std::unique_ptr<Dataset>> datasets_;
   PrefixCache prefixes_;
 };

@@ -20,7 +20,7 @@ struct LayerSaves {
   int context = -1, lse = -1;
   int attention_z = -1, attention_stats = -1;
   int middle = -1;  // output of the attention half
-  int u = -1, activation = -1;
+  int slope = -1, activation = -1;
   int output_z = -1, output_stats = -1;
 };
 
@@ -190,12 +190,12 @@ class Compiler {
     plan_.ops.back().site_inner = attention_output_site(i);
 
     s.activation = buffer("activation", rows, F);
-    s.u = save ? buffer("pre_activation", rows, F) : -1;
+    s.slope = save ? buffer("gelu_slope", rows, F) : -1;
     Op& up = emit(OpKind::linear_gelu_forward, "ffn_in", g, rows);
     up.n = F;
     up.k = C;
     up.out[0] = s.activation;
-    up.out[1] = s.u;
+    up.out[1] = s.slope;
     up.in[0] = s.middle;
     up.weight = t.ffn_in_weight;
     up.bias = t.ffn_in_bias;
@@ -345,7 +345,7 @@ class Compiler {
     gelu.k = F;
     gelu.out[0] = du;
     gelu.in[0] = out.dx;
-    gelu.in[1] = s.u;
+    gelu.in[1] = s.slope;
     gelu.weight = t.ffn_out_weight;
     if (learn) weight_gradient(g, "ffn_in", du, s.middle, t.ffn_in_weight, t.ffn_in_bias, F, C);
     const int dmiddle = input_gradient(g, "ffn_in", "", du, t.ffn_in_weight, F, C, out.dz);

@@ -19,13 +19,14 @@ PrefixCache::Entry* PrefixCache::open(const Key& key, size_t rows, size_t floats
   return it->second.get();
 }
 
-const PrefixCache::Entry* PrefixCache::shallower(int dataset, int depth, uint8_t precision, const std::vector<int32_t>& rows, int* found) const {
+const PrefixCache::Entry* PrefixCache::shallower(int dataset, int depth, uint8_t precision, const std::vector<int32_t>& rows, int* found) {
   for (int d = depth - 1; d >= 1; --d) {
     const auto it = entries_.find({dataset, d, precision});
     if (it == entries_.end() || it->second->per_row) continue;
-    const Entry& entry = *it->second;
+    Entry& entry = *it->second;
     if (!std::all_of(rows.begin(), rows.end(), [&](int32_t r) { return entry.have[size_t(r)] != 0; })) continue;
     *found = d;
+    entry.used_ = ++tick_;
     return &entry;
   }
   return nullptr;

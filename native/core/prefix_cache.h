@@ -54,8 +54,8 @@ class PrefixCache {
   // The entry, made if it is not there. Null when there is no room for it.
   Entry* open(const Key& key, size_t rows, size_t floats, bool per_row);
 
-  // The deepest entry of `dataset` below `depth` that is per token and has all of `rows`; null if none.
-  const Entry* shallower(int dataset, int depth, uint8_t precision, const std::vector<int32_t>& rows, int* found) const;
+  // The deepest entry of `dataset` below `depth` that is per token and has all of `rows`; null if none. Counts as a use.
+  const Entry* shallower(int dataset, int depth, uint8_t precision, const std::vector<int32_t>& rows, int* found);
 
   void forget_dataset(int dataset);
 

@@ -37,14 +37,14 @@ bool for_batches(const Dataset& data, const std::vector<int32_t>& rows, Fn&& fn)
 }  // namespace
 
 Session::Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision precision, bool cache)
-    : model_(model), precision_(precision), cache_(cache), workers_(lanes.size()) {
+    : model_(model), precision_(precision), cache_(cache) {
   const ModelConfig& c = model.config();
   for (size_t i = 0; i < lanes.size(); ++i) {
     const std::vector<bool>& trainable = lanes[i].trainable;
     if (int(trainable.size()) != c.groups()) fail("ERR_SHAPE", "lanes[", i, "].trainable: expected ", c.groups(), " groups, received ", trainable.size());
     if (std::find(trainable.begin(), trainable.end(), true) == trainable.end())
       fail("ERR_RANGE", "lanes[", i, "].trainable: expected at least one trainable group, received all frozen");
-    Worker& w = workers_[i];
+    Worker& w = *workers_.emplace_back(std::make_unique<Worker>());
     PlanOptions o;
     o.trainable = trainable;
     o.dropout = lanes[i].dropout;
@@ -62,20 +62,28 @@ Session::Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision
   }
 }
 
+void Session::pack_frozen_weights() {
+  for (const auto& w : workers_)
+    for (const Plan* plan : {&w->evaluate, &w->evaluate_all})
+      for (const Op& op : plan->ops)
+        if ((op.kind == OpKind::linear_forward || op.kind == OpKind::linear_gelu_forward) && !w->lane->trainable(op.weight))
+          model_.pack(op.weight, op.n, op.k, precision_);
+}
+
 Lane& Session::lane(int index) {
   if (index < 0 || index >= lanes()) fail("ERR_RANGE", "lane: expected an index below ", lanes(), ", received ", index);
-  return *workers_[size_t(index)].lane;
+  return *workers_[size_t(index)]->lane;
 }
 
 Plan Session::plan(int lane, bool cached) const {
   if (lane < 0 || lane >= lanes()) fail("ERR_RANGE", "lane: expected an index below ", lanes(), ", received ", lane);
-  const Worker& w = workers_[size_t(lane)];
+  const Worker& w = *workers_[size_t(lane)];
   return cached ? w.train_cached : w.train;
 }
 
 Profile Session::profile() const {
   Profile sum = prefix_profile_;
-  for (const Worker& w : workers_) sum.add(w.profile);
+  for (const auto& w : workers_) sum.add(w->profile);
   return sum;
 }
 
@@ -272,15 +280,12 @@ StepResults Session::run_steps(const StepChunk& chunk) {
   model_.prefixes().pin();
   std::vector<LaneRun> runs;
   for (size_t i = 0; i < K; ++i) {
-    Worker& w = workers_[size_t(chunk.lanes[i])];
+    Worker& w = *workers_[size_t(chunk.lanes[i])];
     const auto& rows = chunk.rows[chunk.rows.size() == 1 ? 0 : i];
     runs.push_back({&chunk, i, &w, prefetch(w, chunk.dataset, rows, &results.cache_hits, &results.cache_misses), &results});
   }
   if (K > 1 && model_.pool().threads() > 1) {
-    model_.pool().run(int(K), [&](int i, int) {
-      ThreadPool serial(1);
-      run_lane(runs[size_t(i)], serial);
-    });
+    model_.pool().run(int(K), [&](int i, int) { run_lane(runs[size_t(i)], runs[size_t(i)].worker->serial); });
   } else {
     for (LaneRun& run : runs) run_lane(run, model_.pool());
   }
@@ -298,7 +303,7 @@ GradientResults Session::gradients(int index, int dataset, const std::vector<int
   lane(index);
   validate_rows(dataset, rows);
   if (rows.empty()) fail("ERR_SHAPE", "rows: expected at least one, received none");
-  Worker& w = workers_[size_t(index)];
+  Worker& w = *workers_[size_t(index)];
   Plan& plan = w.train;
   w.batch.assign(model_.dataset(dataset), rows.data(), int(rows.size()));
   for (size_t b = 0; b < rows.size(); ++b)
@@ -339,7 +344,7 @@ EvaluateResults Session::evaluate(int index, int dataset, const std::vector<int3
   lane(index);
   validate_rows(dataset, rows);
   const Clock::time_point begin = Clock::now();
-  Worker& w = workers_[size_t(index)];
+  Worker& w = *workers_[size_t(index)];
   const Dataset& data = model_.dataset(dataset);
   const ModelConfig& c = model_.config();
   EvaluateResults out;

@@ -53,10 +53,11 @@ class Session {
  public:
   // Throws ERR_RANGE when a lane trains nothing or its group list has the wrong length.
   Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision precision, bool cache);
+  // Keeps the frozen weights that an evaluation reads packed: for prediction, where batches are small and many.
+  void pack_frozen_weights();
 
   int lanes() const { return int(workers_.size()); }
   Lane& lane(int index);  // throws ERR_RANGE
-  Model& model() const { return model_; }
 
   StepResults run_steps(const StepChunk& chunk);  // throws ERR_SHAPE, ERR_RANGE before any work
   EvaluateResults evaluate(int lane, int dataset, const std::vector<int32_t>& rows, bool hidden);
@@ -78,6 +79,7 @@ class Session {
     int64_t capacity_T = 0, capacity_B = 0;
     Batch batch;
     std::vector<const float*> prefix;
+    ThreadPool serial{1};  // its scratch, when lanes run side by side
     Profile profile;
   };
   struct LaneRun;
@@ -96,7 +98,7 @@ class Session {
   Model& model_;
   kernels::Precision precision_;
   bool cache_;
-  std::vector<Worker> workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<bool> cancel_{false};
   Profile prefix_profile_;
 };

@@ -13,12 +13,15 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
+
+#include "error.h"
 
 namespace permafrost {
 
@@ -131,7 +134,11 @@ struct ThreadPool::Impl {
 ThreadPool::ThreadPool(int threads) : impl_(new Impl) {
   impl_->threads = threads < 1 ? 1 : threads;
   impl_->scratch.resize(size_t(impl_->threads) + 1);
-  for (int t = 1; t < impl_->threads; ++t) impl_->workers.emplace_back([impl = impl_.get(), t] { impl->work(t); });
+  try {
+    for (int t = 1; t < impl_->threads; ++t) impl_->workers.emplace_back([impl = impl_.get(), t] { impl->work(t); });
+  } catch (const std::system_error& e) {
+    fail("ERR_RANGE", "threads: expected a number this machine can start, received ", threads, " (", e.what(), ")");
+  }
 }
 
 ThreadPool::~ThreadPool() = default;

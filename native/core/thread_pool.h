@@ -12,7 +12,7 @@ namespace permafrost {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);  // threads >= 1; the caller of run() is one of them
+  explicit ThreadPool(int threads);  // threads >= 1; the caller of run() is one of them. Throws ERR_RANGE
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

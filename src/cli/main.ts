@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The command line: a client of the public API. Results on stdout, everything else on stderr. */
+/**
+ * The command line: work is done through the public API (../index.js) alone; beside it only the option tables, the reader of
+ * rows and what doctor asks of the addon. Results on stdout, everything else on stderr.
+ */
 import { Command, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";
 import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";

@@ -1,7 +1,7 @@
 import type { Resolved } from "../config/resolve.js";
-import type { PredictConfig, predictOptions } from "../config/schema.js";
+import type { predictOptions } from "../config/schema.js";
 import { readDataset } from "../data/reader.js";
-import { Model } from "../predict.js";
+import { loadModel } from "../index.js";
 import type { Context } from "./main.js";
 
 export async function predictCommand(
@@ -11,7 +11,7 @@ export async function predictCommand(
 ): Promise<void> {
   for (const warning of warnings) terminal.log(warning);
   const dataset = await readDataset(input, { requireLabels: false });
-  await using model = await Model.load(config as PredictConfig);
+  await using model = await loadModel(config.model, config);
   for (const { label, score, logits } of await model.predictDataset(dataset, signal)) {
     terminal.out(
       json ? JSON.stringify({ label, score, logits: Array.from(logits) }) : `${label}\t${score.toFixed(4)}`,

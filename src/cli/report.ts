@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { DataError } from "../errors.js";
+import { buildReport, DataError, parseReport, renderHtml, renderJson, renderTerminal } from "../index.js";
 import { writeFileAtomic } from "../models/atomic.js";
-import { buildReport, parseReport, renderHtml, renderJson, renderTerminal } from "../report/index.js";
 import type { Context } from "./main.js";
 
 export async function reportCommand(

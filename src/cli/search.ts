@@ -1,9 +1,6 @@
 import type { Resolved } from "../config/resolve.js";
 import type { searchOptions } from "../config/schema.js";
-import type { SearchEvent } from "../events.js";
-import { buildReport, renderTerminal } from "../report/index.js";
-import { Run } from "../run.js";
-import { runSearch, type SearchResult } from "../search/search.js";
+import { buildReport, renderTerminal, type SearchEvent, type SearchResult, search } from "../index.js";
 import type { Context } from "./main.js";
 import { bar, duration } from "./progress.js";
 
@@ -22,7 +19,7 @@ export async function searchCommand(
 ): Promise<void> {
   const { terminal, json, progressJson, signal } = context;
   for (const warning of warnings) terminal.log(warning);
-  const run = new Run((emit: (event: SearchEvent) => void, stop) => runSearch(config, emit, stop), signal);
+  const run = search({ ...config, signal });
   const show = progressPrinter(context);
   for await (const event of run) {
     if (progressJson) terminal.out(JSON.stringify(event));

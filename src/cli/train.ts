@@ -1,10 +1,8 @@
 import type { Resolved } from "../config/resolve.js";
 import type { trainOptions } from "../config/schema.js";
-import type { TrainEvent } from "../events.js";
-import type { ProfileRow } from "../native/contract.js";
-import { Run } from "../run.js";
-import { runFineTune } from "../train/fine-tune.js";
+import { fineTune } from "../index.js";
 import type { Context } from "./main.js";
+import { profileTable } from "./profile.js";
 import { bar, duration } from "./progress.js";
 
 export async function trainCommand(
@@ -13,15 +11,16 @@ export async function trainCommand(
 ): Promise<void> {
   const { terminal, json, progressJson, profile, signal } = context;
   for (const warning of warnings) terminal.log(warning);
-  const run = new Run((emit: (event: TrainEvent) => void, stop) => runFineTune(config, emit, stop), signal);
+  const run = fineTune({ ...config, signal });
   const begin = performance.now();
   let total = 1;
+  let done = 0; // by this process: a run may have gone on from a checkpoint
   for await (const event of run) {
     if (progressJson) terminal.out(JSON.stringify(event));
     if (event.type === "notice") terminal.log(event.message);
     if (event.type === "start") total = event.totalSteps;
     if (event.type === "step") {
-      const left = ((performance.now() - begin) / event.step) * (total - event.step);
+      const left = ((performance.now() - begin) / ++done) * (total - event.step);
       terminal.status(
         `${bar(event.step, total)} step ${event.step}/${total}  loss ${event.loss.toFixed(3)}  ${duration(left / 1e3)} left`,
       );
@@ -41,19 +40,12 @@ export async function trainCommand(
   terminal.out(
     `${result.steps} steps in ${duration(result.seconds)}, ${result.trainedParameters} of ${result.parameters} parameters trained, frozen: ${frozen.join(", ") || "nothing"}`,
   );
+  const { hits, misses, bytes } = result.cache;
+  if (hits + misses > 0) {
+    terminal.out(
+      `frozen prefix: read back for ${hits} of ${hits + misses} texts, ${(bytes / 2 ** 20).toFixed(1)} MiB of cache`,
+    );
+  }
   terminal.out(`written to ${result.outputDir}`);
   if (profile) for (const line of profileTable(rows)) terminal.out(line);
-}
-
-/** Time, arithmetic rate and memory traffic of each kind of operation, the largest first. */
-export function profileTable(rows: readonly ProfileRow[]): string[] {
-  const total = rows.reduce((sum, row) => sum + row.seconds, 0);
-  const header = `${"operation".padEnd(28)}${"calls".padStart(9)}${"ms".padStart(11)}${"share".padStart(8)}${"GFLOP/s".padStart(10)}${"GB/s".padStart(8)}`;
-  const lines = [...rows]
-    .sort((a, b) => b.seconds - a.seconds)
-    .map(({ kind, calls, seconds, flops, bytes }) => {
-      const rate = flops > 0 ? (flops / seconds / 1e9).toFixed(0) : "";
-      return `${kind.padEnd(28)}${String(calls).padStart(9)}${(seconds * 1e3).toFixed(1).padStart(11)}${`${((100 * seconds) / total).toFixed(1)} %`.padStart(8)}${rate.padStart(10)}${(bytes / seconds / 1e9).toFixed(1).padStart(8)}`;
-    });
-  return [header, ...lines];
 }

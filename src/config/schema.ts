@@ -20,6 +20,11 @@ const model = {
     group: "data",
     doc: "Hugging Face model folder: config.json, tokenizer.json, model.safetensors",
   }),
+  strict: option(z.boolean().default(false), {
+    kind: "boolean",
+    group: "data",
+    doc: "refuse a model with NaN or infinite weights instead of warning",
+  }),
 };
 
 const machine = {
@@ -343,8 +348,6 @@ export const searchOptions = {
 export const predictOptions = { ...model, ...encoding, ...machine };
 
 export type TrainOptions = InputOf<typeof trainOptions>;
-export type TrainConfig = ConfigOf<typeof trainOptions>;
 export type SearchOptions = InputOf<typeof searchOptions>;
 export type SearchConfig = ConfigOf<typeof searchOptions>;
 export type PredictOptions = InputOf<typeof predictOptions>;
-export type PredictConfig = ConfigOf<typeof predictOptions>;

@@ -43,12 +43,6 @@ export function epochOrder(options: BatchOptions, epoch: number): Int32Array {
   return order;
 }
 
-/** Rows of step `step` (counted from 0 over the whole run). */
-export function batchAt(options: BatchOptions, step: number): Int32Array {
-  for (const batch of batches(options, step, step + 1)) return batch;
-  return new Int32Array(0);
-}
-
 /** Batches of the steps [from, to) of a run; the order of an epoch is made once. */
 export function* batches(options: BatchOptions, from: number, to: number): Generator<Int32Array> {
   const perEpoch = stepsPerEpoch(options.rows, options.batchSize);

@@ -4,9 +4,10 @@ import { type Issue, ModelError } from "../errors.js";
 import type { BertConfig } from "./types.js";
 
 const size = (max: number) => z.int().min(1).max(max);
-const probability = z.number().min(0).lt(1);
+const probability = z.number().min(0).max(0.999);
 
-// Bounds keep sizes far from overflow; real models are well inside. Defaults are those of Hugging Face's BertConfig, for fields
+// Bounds are those of the core (native/addon/args.cc), so that what it would refuse is refused here, by its name in the file.
+// They keep sizes far from overflow; real models are well inside. Defaults are those of Hugging Face's BertConfig, for fields
 // that older files leave out; what decides a tensor's shape has no default.
 const schema = z.object({
   model_type: z.literal("bert"),
@@ -15,7 +16,7 @@ const schema = z.object({
   num_hidden_layers: size(1024),
   num_attention_heads: size(1024),
   intermediate_size: size(2 ** 18),
-  max_position_embeddings: size(2 ** 20),
+  max_position_embeddings: size(2 ** 16),
   type_vocab_size: size(2 ** 10).default(2),
   layer_norm_eps: z.number().positive().lt(1).default(1e-12),
   hidden_act: z.literal("gelu").default("gelu"),
@@ -25,6 +26,9 @@ const schema = z.object({
   initializer_range: z.number().min(0).max(10).default(0.02),
   pad_token_id: z.int().min(0).nullable().default(0),
 });
+
+/** No id: every row of the word embeddings gets a gradient, as with `padding_idx=None` in PyTorch. */
+const NO_PAD_TOKEN = -1;
 
 /** Keys that change what the model computes, with the only values we compute. */
 const FIXED: Readonly<Record<string, readonly unknown[]>> = {
@@ -59,10 +63,10 @@ export function parseBertConfig(raw: Readonly<Record<string, unknown>>, file: st
     });
   }
   const config = parsed.data;
-  if (config && config.hidden_size % config.num_attention_heads !== 0) {
+  if (config && config.hidden_size % (8 * config.num_attention_heads) !== 0) {
     issues.push({
       path: "hidden_size",
-      expected: `a multiple of num_attention_heads (${config.num_attention_heads})`,
+      expected: `num_attention_heads (${config.num_attention_heads}) times a multiple of 8, the head size`,
       received: String(config.hidden_size),
     });
   }
@@ -71,7 +75,7 @@ export function parseBertConfig(raw: Readonly<Record<string, unknown>>, file: st
     issues.push({ path: "pad_token_id", expected, received: String(config.pad_token_id) });
   }
   if (!config || issues.length > 0) throw configError(file, issues);
-  return { ...config, pad_token_id: config.pad_token_id ?? 0 };
+  return { ...config, pad_token_id: config.pad_token_id ?? NO_PAD_TOKEN };
 }
 
 /** One error for all problems of a config.json. */

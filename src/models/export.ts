@@ -23,6 +23,8 @@ export interface SaveOptions {
   readonly card: CardData;
 }
 
+const CONFIG_FILE = "config.json";
+
 /** Copied unchanged where the source has them. */
 const COPIED = [
   "tokenizer.json",
@@ -39,7 +41,7 @@ const COPIED = [
 
 /**
  * Writes config.json, model.safetensors, tokenizer files and README.md. A new folder appears whole or not at all; in a folder
- * that is there already each file is replaced whole, the weights last, and other files stay.
+ * that is there already these files are exchanged together (see `exchange`), and other files stay.
  *
  * @throws ModelError ERR_TENSORS when a tensor is missing, superfluous or of another shape; ERR_OVERFLOW; PermafrostError ERR_WRITE.
  */
@@ -86,7 +88,7 @@ async function writeInto(stage: string, tensors: readonly Tensor[], options: Sav
     const bytes = await readFile(path.join(source.path, name)).catch(ignoreMissing);
     if (bytes) await writeFileAtomic(path.join(stage, name), bytes);
   }
-  await writeJsonAtomic(path.join(stage, "config.json"), exportConfig(options, dtype));
+  await writeJsonAtomic(path.join(stage, CONFIG_FILE), exportConfig(options, dtype));
   await writeFileAtomic(
     path.join(stage, "README.md"),
     modelCard({ ...options.card, pooling: source.pooling }),
@@ -114,18 +116,42 @@ function exportConfig({ source, labels }: SaveOptions, dtype: SaveDtype): Record
 
 async function moveInto(stage: string, target: string): Promise<void> {
   const there = await stat(target).catch(() => null);
-  if (!there) {
-    await rename(stage, target);
-    await syncFolder(path.dirname(target));
-    return;
-  }
-  const files = (await readdir(stage)).sort(
-    (a, b) => Number(a === WEIGHTS_FILE) - Number(b === WEIGHTS_FILE),
-  );
-  for (const name of files) await rename(path.join(stage, name), path.join(target, name));
-  await rm(path.join(target, INDEX_FILE), { force: true }); // of an older, sharded model
-  await syncFolder(target);
+  if (there) await exchange(stage, target);
+  else await rename(stage, target);
+  await syncFolder(there ? target : path.dirname(target));
 }
+
+/**
+ * Puts the files of `stage` in the place of those of `target`. config.json goes first and comes last: new class names are
+ * never seen over old weights, a reader in between finds no config.json and says so. The old files wait in a folder beside
+ * it until the new ones are in, so at every moment the old model or the new one is whole in one folder; an error moves
+ * them back.
+ */
+async function exchange(stage: string, target: string): Promise<void> {
+  const fresh = configLast(await readdir(stage));
+  const present = new Set(await readdir(target));
+  // An older model may have been sharded; its index would name weights that are gone.
+  const old = configLast([...fresh, INDEX_FILE].filter((name) => present.has(name))).reverse();
+  const aside = `${stage.slice(0, -".tmp".length)}.old.tmp`;
+  await mkdir(aside);
+  const moved: [from: string, to: string][] = [];
+  const move = async (name: string, from: string, to: string) => {
+    await rename(path.join(from, name), path.join(to, name));
+    moved.push([path.join(from, name), path.join(to, name)]);
+  };
+  try {
+    for (const name of old) await move(name, target, aside);
+    for (const name of fresh) await move(name, stage, target);
+  } catch (error) {
+    for (const [from, to] of moved.reverse()) await rename(to, from);
+    await rm(aside, { recursive: true, force: true });
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true });
+}
+
+const configLast = (names: readonly string[]) =>
+  [...names].sort((a, b) => Number(a === CONFIG_FILE) - Number(b === CONFIG_FILE));
 
 function ignoreMissing(error: NodeJS.ErrnoException): null {
   if (error.code === "ENOENT") return null;

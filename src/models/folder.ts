@@ -14,8 +14,6 @@ export interface LoadOptions {
   readonly strict?: boolean;
   /** @default `permafrost_pooling` of config.json, else "cls". */
   readonly pooling?: Pooling;
-  /** Refuse a folder whose classifier has not this many classes (to go on training or to predict). @default any */
-  readonly numLabels?: number;
 }
 
 /**
@@ -39,7 +37,6 @@ export async function loadModelFolder(dir: string, options: LoadOptions = {}): P
     const selected = select(family, stored, dir, notices);
     const classes = classifierRows(selected, dir);
     const labels = classes === null ? null : labelNames(rawConfig, classes, file);
-    checkClasses(labels, options.numLabels, dir);
     const tensors = await readAll(family, config, pooling, classes, selected, dir, notices);
     reportNonFinite(tensors, options.strict ?? false, dir, notices);
     return {
@@ -142,14 +139,6 @@ function classifierRows(selected: ReadonlyMap<string, StoredTensor>, dir: string
       expected: "shapes [classes, hidden_size] and [classes]",
       received,
     },
-  ]);
-}
-
-function checkClasses(labels: readonly string[] | null, wanted: number | undefined, dir: string): void {
-  if (wanted === undefined || labels?.length === wanted) return;
-  const received = labels ? `${labels.length} classes` : "no classifier";
-  throw new ModelError("ERR_LABELS", `${dir}: not the classifier that is needed`, [
-    { path: "classifier.weight", expected: `a classifier of ${wanted} classes`, received },
   ]);
 }
 

@@ -84,18 +84,6 @@ export class SafetensorsFile {
   }
 }
 
-/** All tensors of a file, fp32. */
-export async function readSafetensors(path: string): Promise<Map<string, Tensor>> {
-  const file = await SafetensorsFile.open(path);
-  try {
-    const out = new Map<string, Tensor>();
-    for (const entry of file.entries) out.set(entry.name, await file.read(entry));
-    return out;
-  } finally {
-    await file.close();
-  }
-}
-
 async function openFile(path: string): Promise<FileHandle> {
   try {
     const file = await open(path, "r");

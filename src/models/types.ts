@@ -1,6 +1,3 @@
-/** Element types a safetensors file may hold that we read; weights become fp32 in memory. */
-export type TensorDtype = "F32" | "F16" | "BF16" | "F64" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
-
 /** A named fp32 tensor in memory, row-major. */
 export interface Tensor {
   readonly name: string;
@@ -26,6 +23,7 @@ export interface BertConfig {
   /** null: hidden_dropout_prob is used, as in BertForSequenceClassification. */
   readonly classifier_dropout: number | null;
   readonly initializer_range: number;
+  /** Its embedding row gets no gradient; -1 (null in the file): there is none. */
   readonly pad_token_id: number;
 }
 
@@ -43,7 +41,7 @@ export interface ModelFolder {
   /** Class names when the folder is a trained classifier (id2label of as many classes as the classifier has rows), else null. */
   readonly labels: readonly string[] | null;
   readonly pooling: Pooling;
-  /** sha256 over names, shapes and fp32 bytes of the tensors, hex. */
+  /** sha256 over names, shapes and fp32 values of the tensors, hex: not that of a file, so storing them as fp16 or in shards changes nothing. */
   readonly hash: string;
   /** Human-readable notices: tensors in the file that are not used, auto_map ignored, NaN in weights, … */
   readonly notices: readonly string[];

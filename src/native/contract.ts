@@ -91,6 +91,9 @@ export interface SessionOptions {
   readonly precision: Precision;
   /** "auto" keeps outputs of the frozen prefix per example across epochs, lanes and sessions of the model. */
   readonly cache: "auto" | "off";
+  /** Keep frozen weights packed as the kernels read them, as long as the model lives: those weights take twice the memory,
+   *  and batches of a few tokens a third of the time. For prediction. @default false */
+  readonly packWeights?: boolean;
 }
 
 /** One op of a compiled plan. Golden lists of these are the plan tests. */
@@ -200,11 +203,21 @@ export interface ProfileRow {
   readonly bytes: number;
 }
 
+/** Ceilings of this machine, measured in about a third of a second. */
+export interface PeakInfo {
+  /** FLOP/s of multiply-adds in registers, all threads together, by precision. */
+  readonly fp32: number;
+  readonly bf16: number;
+  /** Bytes/s of `y += x` over arrays larger than the caches. */
+  readonly stream: number;
+}
+
 export interface NativeAddon {
   version(): VersionInfo;
   listDevices(): DeviceInfo[];
   /** Largest relative difference between the chosen and the reference kernels on a small problem, by op. */
   selfTest(isa: string): Promise<Record<string, number>>;
+  measurePeak(spec: { readonly threads: number; readonly isa: string }): Promise<PeakInfo>;
 
   createModel(spec: ModelSpec, tensors: TensorMap): Promise<ModelHandle>;
   describeModel(model: ModelHandle): ModelDescription;

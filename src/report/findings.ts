@@ -39,7 +39,7 @@ export interface ModelMeta {
   readonly family: string;
   readonly layers: number;
   readonly parameters: number;
-  /** Of the tensors' names, shapes and values as fp32: the same for every dtype and sharding, and not `sha256sum` of the file. */
+  /** Over names, shapes and values of the tensors as fp32: not the hash of a file, whose dtype and shards may differ. */
   readonly sha256: string | null;
 }
 

@@ -8,7 +8,8 @@ import path from "node:path";
 import { z } from "zod";
 import { ConfigError, type Issue } from "../errors.js";
 import { asWriteError, makeFolder, syncFolder, writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
-import type { Evaluation } from "./trainer.js";
+import type { Evaluation } from "./lane.js";
+import type { Totals } from "./totals.js";
 import type { LogState } from "./trainer-state.js";
 
 export interface Checkpoint {
@@ -19,6 +20,9 @@ export interface Checkpoint {
   readonly best: Uint8Array | null;
   readonly evaluations: readonly Evaluation[];
   readonly log: LogState;
+  readonly totals: Totals;
+  /** The folder that has the weights of the best evaluation; null when none was written at that step. */
+  readonly bestCheckpoint: string | null;
   /** What must be the same to go on: model and data hashes, rates, options. */
   readonly manifest: Readonly<Record<string, unknown>>;
 }
@@ -26,6 +30,8 @@ export interface Checkpoint {
 const STATE = "lane_state.bin";
 const BEST = "best_lane_state.bin";
 const META = "permafrost_checkpoint.json";
+
+export const checkpointDir = (outputDir: string, step: number) => path.join(outputDir, `checkpoint-${step}`);
 
 /** JSON has no NaN: a loss that was one is written as null. */
 const number = z.number().or(z.null().transform(() => Number.NaN));
@@ -36,6 +42,13 @@ const metaSchema = z.object({
     z.object({ step: number, epoch: number, loss: number, accuracy: number, best: z.boolean() }),
   ),
   log: z.object({ entries: z.array(z.looseObject({})), loss: number, steps: number }),
+  totals: z.object({
+    seconds: number,
+    tokens: number,
+    flops: number,
+    cache: z.object({ hits: number, misses: number, bytes: number }),
+  }),
+  bestCheckpoint: z.string().nullable(),
   manifest: z.record(z.string(), z.unknown()),
   /** The binary files beside this one: a state that was cut or changed must not be gone on from. */
   files: z.object({ [STATE]: fileFacts, [BEST]: fileFacts.optional() }),
@@ -52,7 +65,7 @@ export async function writeCheckpoint(
   checkpoint: Checkpoint,
   trainerState: object,
 ): Promise<string> {
-  const target = path.join(outputDir, `checkpoint-${checkpoint.step}`);
+  const target = checkpointDir(outputDir, checkpoint.step);
   const stage = `${target}.tmp`;
   const { state, best, ...rest } = checkpoint;
   const files = { [STATE]: factsOf(state), ...(best ? { [BEST]: factsOf(best) } : {}) };

@@ -4,11 +4,13 @@ import { TrainingError } from "../errors.js";
 import type { TrainEvent } from "../events.js";
 import { writeJsonAtomic } from "../models/atomic.js";
 import type { ProfileRow } from "../native/contract.js";
-import { readCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { checkpointDir, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { type LayerRates, layerRates, type RateOptions } from "./layer-rates.js";
+import { manifestOf } from "./manifest.js";
 import type { Scores } from "./metrics.js";
 import { saveTrained } from "./save.js";
-import { openTask, type Task, type TaskOptions } from "./task.js";
+import { openTask, type TaskOptions } from "./task.js";
+import type { CacheUse } from "./totals.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
 import { TrainingLog, trainerState, writeResults } from "./trainer-state.js";
 
@@ -30,8 +32,12 @@ export interface TrainResult {
   readonly test: Scores | null;
   readonly trainedParameters: number;
   readonly parameters: number;
+  /** Of training as it ran, without evaluations; with those of earlier processes when it went on from a checkpoint. */
   readonly flops: number;
+  /** Of training and the evaluations in between, likewise. */
   readonly seconds: number;
+  /** Use of the frozen prefix's cache. */
+  readonly cache: CacheUse;
   /** Time per op kind in the core. */
   readonly profile: readonly ProfileRow[];
 }
@@ -54,6 +60,7 @@ export async function runFineTune(
   const manifest = manifestOf(task, config, rates);
   let log = new TrainingLog(rates, config.loggingSteps);
   let best: Uint8Array | null = null;
+  let bestCheckpoint: string | null = null;
   if (config.resumeFromCheckpoint !== undefined) {
     const checkpoint = await readCheckpoint(config.resumeFromCheckpoint, manifest);
     if (checkpoint.best) {
@@ -62,7 +69,9 @@ export async function runFineTune(
       await trainer.session.snapshot(0);
       best = checkpoint.best;
     }
-    await trainer.resume(checkpoint.step, [checkpoint.state], [checkpoint.evaluations]);
+    const { step, state, evaluations, totals } = checkpoint;
+    await trainer.resume(step, [state], [evaluations], totals);
+    bestCheckpoint = checkpoint.bestCheckpoint;
     log = new TrainingLog(rates, config.loggingSteps, checkpoint.log);
   }
   emit({
@@ -73,7 +82,6 @@ export async function runFineTune(
     rates,
   });
 
-  let saved = trainer.step;
   const [outcome] = await trainer.run(
     {
       onStep: (_, entry) => {
@@ -86,18 +94,21 @@ export async function runFineTune(
       onEvaluation: async (_, evaluation) => {
         log.evaluation(evaluation);
         emit({ type: "evaluation", ...evaluation });
-        if (evaluation.best && config.saveSteps !== undefined) best = await trainer.session.saveState(0);
+        if (!evaluation.best) return undefined;
+        bestCheckpoint = savesAt(evaluation.step) ? checkpointDir(config.outputDir, evaluation.step) : null;
+        if (config.saveSteps !== undefined && config.loadBestModelAtEnd)
+          best = await trainer.session.saveState(0);
         return undefined;
       },
       onChunk: async (step) => {
-        if (config.saveSteps === undefined || step === trainer.totalSteps) return;
-        if (Math.floor(step / config.saveSteps) === Math.floor(saved / config.saveSteps)) return;
-        saved = step;
+        if (!savesAt(step)) return;
         const state = await trainer.session.saveState(0);
+        const evaluations = trainer.evaluations(0);
+        const { totals } = trainer;
         const written = await writeCheckpoint(
           config.outputDir,
-          { step, state, best, evaluations: trainer.evaluations(0), log: log.state(), manifest },
-          stateFile(step, 0, 0),
+          { step, state, best, evaluations, log: log.state(), totals, bestCheckpoint, manifest },
+          stateFile(step),
         );
         emit({ type: "saved", path: written });
       },
@@ -122,8 +133,9 @@ export async function runFineTune(
     validation,
     test,
   });
-  const { flops, seconds, tokens, steps, trainedParameters } = outcome!;
-  await writeJsonAtomic(path.join(config.outputDir, "trainer_state.json"), stateFile(steps, flops, tokens));
+  const { steps, trainedParameters } = outcome!;
+  const { flops, seconds, cache } = trainer.totals;
+  await writeJsonAtomic(path.join(config.outputDir, "trainer_state.json"), stateFile(steps));
   await writeResults(config.outputDir, {
     train: {
       epoch: steps / trainer.stepsPerEpoch,
@@ -145,10 +157,16 @@ export async function runFineTune(
     parameters: task.native.description.parameters,
     flops,
     seconds,
+    cache,
     profile: trainer.session.profile(),
   };
 
-  function stateFile(step: number, flops: number, tokens: number): Record<string, unknown> {
+  /** The last step needs no checkpoint: the model is written. */
+  function savesAt(step: number): boolean {
+    return config.saveSteps !== undefined && step % config.saveSteps === 0 && step < trainer.totalSteps;
+  }
+
+  function stateFile(step: number): Record<string, unknown> {
     return trainerState({
       rates,
       totalSteps: trainer.totalSteps,
@@ -159,41 +177,13 @@ export async function runFineTune(
       loggingSteps: config.loggingSteps,
       evalSteps: config.evalStrategy === "steps" ? config.evalSteps : trainer.stepsPerEpoch,
       saveSteps: config.saveSteps ?? 0,
-      tokens,
-      flops,
+      totals: trainer.totals,
       log: log.entries,
       best: trainer.evaluations(0).findLast((e) => e.best) ?? null,
       metric: config.metricForBestModel,
-      bestCheckpoint: null,
+      bestCheckpoint,
     });
   }
-}
-
-/** What a checkpoint must share with the run that goes on from it. */
-function manifestOf(task: Task, config: FineTuneConfig, rates: LayerRates): Record<string, unknown> {
-  return {
-    modelHash: task.folder.hash,
-    trainHash: task.splits.train.encoded.hash,
-    validationHash: task.splits.validation.encoded.hash,
-    rates,
-    ...pick(config, [
-      "seed",
-      "numTrainEpochs",
-      "maxSteps",
-      "perDeviceTrainBatchSize",
-      "weightDecay",
-      "adamBeta1",
-      "adamBeta2",
-      "adamEpsilon",
-      "maxGradNorm",
-      "warmupSteps",
-      "lrSchedulerType",
-      "trainSamplingStrategy",
-      "labelSmoothingFactor",
-      "precision",
-    ]),
-    dataSeed: config.dataSeed ?? config.seed,
-  };
 }
 
 function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {

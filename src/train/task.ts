@@ -4,8 +4,8 @@
 
 import { encodeDataset } from "../data/encode.js";
 import { buildLabelMap, labelMapOf } from "../data/labels.js";
+import { overlapNotice } from "../data/overlap.js";
 import { readDataset } from "../data/reader.js";
-import { overlapNotice } from "../data/splits.js";
 import { loadTokenizer } from "../data/tokenizer.js";
 import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
 import { ConfigError } from "../errors.js";
@@ -28,6 +28,7 @@ export interface Split {
 
 export interface TaskOptions extends MachineOptions {
   readonly model: string;
+  readonly strict: boolean;
   readonly train: string;
   readonly validation: string;
   readonly test?: string | undefined;
@@ -54,7 +55,8 @@ export interface Task extends AsyncDisposable {
  * @throws ModelError, DataError, ConfigError before anything is trained or written.
  */
 export async function openTask(options: TaskOptions): Promise<Task> {
-  const folder = await loadModelFolder(options.model, options.pooling ? { pooling: options.pooling } : {});
+  const { strict, pooling } = options;
+  const folder = await loadModelFolder(options.model, { strict, ...(pooling ? { pooling } : {}) });
   if (options.maxLength > folder.config.max_position_embeddings) {
     throw new ConfigError("ERR_MAX_LENGTH", "texts would be longer than the model reads", [
       {

@@ -1,8 +1,10 @@
 /** trainer_state.json and the results files, with the keys Hugging Face's Trainer writes (5.18), plus rates per group. */
 import path from "node:path";
 import { writeJsonAtomic } from "../models/atomic.js";
+import type { Evaluation } from "./lane.js";
 import type { LayerRates } from "./layer-rates.js";
-import type { Evaluation, StepLog } from "./trainer.js";
+import type { Totals } from "./totals.js";
+import type { StepLog } from "./trainer.js";
 
 /** One entry of log_history: a step or an evaluation. */
 export type LogEntry = Readonly<Record<string, number | Readonly<Record<string, number>>>>;
@@ -17,14 +19,11 @@ export interface TrainerStateInput {
   readonly loggingSteps: number;
   readonly evalSteps: number;
   readonly saveSteps: number;
-  readonly tokens: number;
-  readonly flops: number;
+  readonly totals: Totals;
   readonly log: readonly LogEntry[];
   readonly best: Evaluation | null;
   readonly metric: "accuracy" | "eval_loss";
   readonly bestCheckpoint: string | null;
-  readonly trialName?: string | undefined;
-  readonly trialParams?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface LogState {
@@ -88,20 +87,20 @@ export function trainerState(input: TrainerStateInput): Record<string, unknown> 
     epoch: input.epoch,
     eval_steps: input.evalSteps,
     global_step: input.step,
-    is_hyper_param_search: input.trialName !== undefined,
+    is_hyper_param_search: false,
     is_local_process_zero: true,
     is_world_process_zero: true,
     log_history: input.log,
     logging_steps: input.loggingSteps,
     max_steps: input.totalSteps,
-    num_input_tokens_seen: Math.round(input.tokens),
+    num_input_tokens_seen: input.totals.tokens,
     num_train_epochs: input.epochs,
     save_steps: input.saveSteps,
     stateful_callbacks: {},
-    total_flos: input.flops,
+    total_flos: input.totals.flops,
     train_batch_size: input.batchSize,
-    trial_name: input.trialName ?? null,
-    trial_params: input.trialParams ?? null,
+    trial_name: null,
+    trial_params: null,
   };
 }
 

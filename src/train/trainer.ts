@@ -3,15 +3,16 @@
  * are here; the arithmetic is the core's. Each lane ends as it would alone: lanes share time, never values.
  */
 import { type BatchOptions, batches, numSteps, stepsPerEpoch } from "../data/batches.js";
-import type { LaneSpec, TensorMap } from "../native/contract.js";
+import type { LaneSpec } from "../native/contract.js";
 import type { NativeSession } from "../native/session.js";
-import type { LayerRates } from "./layer-rates.js";
-import { better, correctRows, type Scores, scores } from "./metrics.js";
+import { type Evaluation, Lane, type LaneEnd, type LaneOptions, type StoppingOptions } from "./lane.js";
+import { correctRows, type Scores, scores } from "./metrics.js";
 import { type ScheduleName, scheduleFactor, warmupSteps } from "./schedules.js";
 import type { Split, Task } from "./task.js";
+import { addChunk, NO_TOTALS, type Totals } from "./totals.js";
 
 /** What is the same for all lanes of a run. Field meanings and ranges: config/schema.ts. */
-export interface TrainerOptions {
+export interface TrainerOptions extends StoppingOptions {
   readonly numTrainEpochs: number;
   readonly maxSteps: number;
   readonly perDeviceTrainBatchSize: number;
@@ -26,29 +27,11 @@ export interface TrainerOptions {
   readonly labelSmoothingFactor: number;
   readonly evalStrategy: "epoch" | "steps" | "no";
   readonly evalSteps: number;
-  readonly metricForBestModel: "accuracy" | "eval_loss";
   readonly loadBestModelAtEnd: boolean;
-  readonly earlyStoppingPatience?: number | undefined;
-  readonly earlyStoppingThreshold: number;
   readonly precision: "fp32" | "bf16";
   readonly cache: "auto" | "off";
-}
-
-/** One configuration. */
-export interface LaneOptions {
-  readonly rates: LayerRates;
-  readonly seed: number;
-  /** Of the order of rows. @default seed */
-  readonly dataSeed?: number | undefined;
-  /** @default the task's */
-  readonly initial?: TensorMap | undefined;
-}
-
-export interface Evaluation extends Scores {
-  readonly step: number;
-  /** Passes over the training rows so far; fractional. */
-  readonly epoch: number;
-  readonly best: boolean;
+  /** Chunks end at multiples of this, so that `onChunk` is called there. @default anywhere */
+  readonly saveSteps?: number | undefined;
 }
 
 export interface StepLog {
@@ -66,50 +49,41 @@ export interface TrainerHooks {
   onStep?(lane: number, log: StepLog): void;
   /** Return "prune" to end the lane. */
   onEvaluation?(lane: number, evaluation: Evaluation): "prune" | undefined | Promise<"prune" | undefined>;
-  /** After every chunk, with each lane's steps: the place to save checkpoints. */
+  /** After every chunk, with the steps so far: the place to save checkpoints. */
   onChunk?(step: number): Promise<void>;
 }
 
 export interface LaneOutcome {
-  /** diverged: a loss or gradient norm was not finite at step `steps` + 1. */
-  readonly state: "completed" | "stopped-early" | "pruned" | "diverged";
+  readonly state: LaneEnd;
   /** Optimizer steps taken. */
   readonly steps: number;
   readonly evaluations: readonly Evaluation[];
   readonly best: Evaluation | null;
   /** Wall seconds, those of a chunk shared equally by the lanes that ran in it. */
   readonly seconds: number;
-  /** Of training, by the plan's formula; without the frozen prefix when the cache is on. */
+  /**
+   * Of training, by the plan's formula: without the frozen prefix when the cache holds it, whoever filled it, so that a
+   * configuration costs the same alone and as a lane beside others. What was really computed is in `Trainer.totals`.
+   */
   readonly flops: number;
   readonly trainedParameters: number;
-  readonly tokens: number;
 }
 
 const CHUNK_MS = 200; // a slice of native work: long enough to cost nothing, short enough to stop and to show progress
-
-interface LaneState {
-  active: boolean;
-  state: LaneOutcome["state"];
-  steps: number;
-  seconds: number;
-  tokens: number;
-  evaluations: Evaluation[];
-  best: Evaluation | null;
-  sinceBest: number;
-}
 
 /** A session with its lanes; make with `Trainer.open`, dispose when done. */
 export class Trainer implements AsyncDisposable {
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
   readonly #warm: number;
-  readonly #lanes: LaneState[];
+  readonly #lanes: readonly Lane[];
   #step = 0;
+  #totals = NO_TOTALS;
 
   private constructor(
     private readonly task: Task,
     private readonly options: TrainerOptions,
-    private readonly lanes: readonly LaneOptions[],
+    lanes: readonly LaneOptions[],
     readonly session: NativeSession,
   ) {
     const rows = task.splits.train.encoded.labels.length;
@@ -121,16 +95,7 @@ export class Trainer implements AsyncDisposable {
       options.maxSteps,
     );
     this.#warm = warmupSteps(options.warmupSteps, this.totalSteps);
-    this.#lanes = lanes.map(() => ({
-      active: true,
-      state: "completed",
-      steps: 0,
-      seconds: 0,
-      tokens: 0,
-      evaluations: [],
-      best: null,
-      sinceBest: 0,
-    }));
+    this.#lanes = lanes.map((lane) => new Lane(lane, options));
   }
 
   static async open(task: Task, options: TrainerOptions, lanes: readonly LaneOptions[]): Promise<Trainer> {
@@ -161,17 +126,25 @@ export class Trainer implements AsyncDisposable {
     return this.#step;
   }
 
+  /** Of all lanes so far. */
+  get totals(): Totals {
+    return this.#totals;
+  }
+
   /** Goes on from a saved state: one blob a lane (`session.saveState`), and what the trainer knew beside it. */
   async resume(
     step: number,
     states: readonly Uint8Array[],
     evaluations: readonly (readonly Evaluation[])[],
+    totals: Totals,
   ): Promise<void> {
     for (const [lane, state] of states.entries()) await this.session.loadState(lane, state);
     this.#step = step;
+    this.#totals = totals;
     for (const [i, lane] of this.#lanes.entries()) {
       lane.steps = step;
-      for (const evaluation of evaluations[i] ?? []) this.#record(lane, evaluation);
+      for (const evaluation of evaluations[i] ?? []) lane.record(evaluation);
+      if (step < this.totalSteps) lane.stopEarly();
     }
   }
 
@@ -190,7 +163,7 @@ export class Trainer implements AsyncDisposable {
     let perChunk = 4;
     while (this.#step < this.totalSteps && this.#lanes.some((lane) => lane.active)) {
       signal?.throwIfAborted();
-      const steps = Math.min(perChunk, this.#untilEvaluation());
+      const steps = Math.min(perChunk, this.#untilStop());
       const seconds = await this.#runChunk(steps, hooks, signal);
       perChunk = Math.max(1, Math.min(64, Math.round((steps * CHUNK_MS) / Math.max(1, seconds * 1e3))));
       if (this.#evaluatesNow()) await this.#evaluateAll(hooks, signal);
@@ -216,8 +189,7 @@ export class Trainer implements AsyncDisposable {
     return this.dispose();
   }
 
-  #batchOptions(lane: number): BatchOptions {
-    const { seed, dataSeed = seed } = this.lanes[lane]!;
+  #batchOptions({ dataSeed }: Lane): BatchOptions {
     return {
       rows: this.task.splits.train.encoded.labels.length,
       batchSize: this.options.perDeviceTrainBatchSize,
@@ -228,15 +200,17 @@ export class Trainer implements AsyncDisposable {
 
   async #runChunk(steps: number, hooks: TrainerHooks, signal?: AbortSignal): Promise<number> {
     const active = this.#lanes.flatMap((lane, i) => (lane.active ? [i] : []));
-    const seeds = new Set(active.map((i) => this.#batchOptions(i).seed));
+    const seeds = new Set(active.map((i) => this.#lanes[i]!.dataSeed));
     const lists = (seeds.size === 1 ? active.slice(0, 1) : active).map((i) => [
-      ...batches(this.#batchOptions(i), this.#step, this.#step + steps),
+      ...batches(this.#batchOptions(this.#lanes[i]!), this.#step, this.#step + steps),
     ]);
     const factors = Array.from({ length: steps }, (_, s) =>
       scheduleFactor(this.options.lrSchedulerType, this.#step + s, this.totalSteps, this.#warm),
     );
     const rates = active.flatMap((i) =>
-      factors.flatMap((factor) => this.task.groups.map((group) => this.lanes[i]!.rates[group]! * factor)),
+      factors.flatMap((factor) =>
+        this.task.groups.map((group) => this.#lanes[i]!.options.rates[group]! * factor),
+      ),
     );
     const results = await this.session.runSteps(
       {
@@ -262,19 +236,21 @@ export class Trainer implements AsyncDisposable {
       }
       lane.steps += completed;
       lane.seconds += results.seconds / active.length;
-      if (results.diverged[k]! >= 0) {
-        lane.active = false;
-        lane.state = "diverged";
-      }
+      if (results.diverged[k]! >= 0) lane.end("diverged");
     }
     this.#step += steps;
+    this.#totals = addChunk(this.#totals, results);
     return results.seconds;
   }
 
-  #untilEvaluation(): number {
-    const left = this.totalSteps - this.#step;
-    const every = this.#evaluationInterval();
-    return every === null ? left : Math.min(left, every - (this.#step % every));
+  /** Steps to the next evaluation, checkpoint or the end. */
+  #untilStop(): number {
+    const intervals = [
+      this.#evaluationInterval() ?? this.totalSteps,
+      this.options.saveSteps ?? this.totalSteps,
+    ];
+    const left = intervals.map((every) => every - (this.#step % every));
+    return Math.min(this.totalSteps - this.#step, ...left);
   }
 
   #evaluationInterval(): number | null {
@@ -292,8 +268,10 @@ export class Trainer implements AsyncDisposable {
       if (!lane.active) continue;
       const begin = performance.now();
       const { accuracy, loss } = await this.score(i, this.task.splits.validation, signal);
-      lane.seconds += (performance.now() - begin) / 1e3;
-      const evaluation = this.#record(lane, {
+      const seconds = (performance.now() - begin) / 1e3;
+      lane.seconds += seconds;
+      this.#totals = { ...this.#totals, seconds: this.#totals.seconds + seconds };
+      const evaluation = lane.record({
         step: this.#step,
         epoch: this.#step / this.stepsPerEpoch,
         accuracy,
@@ -303,27 +281,9 @@ export class Trainer implements AsyncDisposable {
       if (evaluation.best && this.options.loadBestModelAtEnd && this.#step < this.totalSteps)
         await this.session.snapshot(i);
       const decision = await hooks.onEvaluation?.(i, evaluation);
-      const patience = this.options.earlyStoppingPatience;
-      if (decision === "prune") {
-        lane.active = false;
-        lane.state = "pruned";
-      } else if (patience !== undefined && lane.sinceBest >= patience && this.#step < this.totalSteps) {
-        lane.active = false;
-        lane.state = "stopped-early";
-      }
+      if (decision === "prune") lane.end("pruned");
+      else if (this.#step < this.totalSteps) lane.stopEarly();
     }
-  }
-
-  #record(lane: LaneState, scored: Omit<Evaluation, "best">): Evaluation {
-    const { metricForBestModel, earlyStoppingThreshold } = this.options;
-    const best = lane.best === null || better(scored, lane.best, metricForBestModel, 0);
-    const improved =
-      lane.best === null || better(scored, lane.best, metricForBestModel, earlyStoppingThreshold);
-    const evaluation = { ...scored, best };
-    lane.evaluations.push(evaluation);
-    lane.sinceBest = improved ? 0 : lane.sinceBest + 1;
-    if (best) lane.best = evaluation;
-    return evaluation;
   }
 
   async #restoreBest(): Promise<void> {
@@ -335,28 +295,28 @@ export class Trainer implements AsyncDisposable {
 
   #outcome(i: number): LaneOutcome {
     const lane = this.#lanes[i]!;
-    const { lengths, tokens } = this.#trainLengths();
-    const plan = this.session.describePlan({ lane: i, lengths, cached: this.options.cache === "auto" });
-    // FLOPs are linear in tokens, rows and squared lengths, so an epoch costs what its rows cost as one batch.
-    const epochs = lane.steps / this.stepsPerEpoch;
+    // An entry that does not fit the cache is neither hit nor missed.
+    const { hits, misses } = this.#totals.cache;
+    const plan = this.session.describePlan({
+      lane: i,
+      lengths: lengthsOf(this.task.splits.train.encoded.offsets),
+      cached: hits + misses > 0,
+    });
     return {
       state: lane.state,
       steps: lane.steps,
       evaluations: lane.evaluations,
       best: lane.best,
       seconds: lane.seconds,
-      flops: plan.flops * epochs,
+      // FLOPs are linear in tokens, rows and squared lengths, so an epoch costs what its rows cost as one batch.
+      flops: plan.flops * (lane.steps / this.stepsPerEpoch),
       trainedParameters: plan.trainedParameters,
-      tokens: tokens * epochs,
     };
   }
-
-  #trainLengths(): { lengths: Int32Array; tokens: number } {
-    const { offsets } = this.task.splits.train.encoded;
-    const lengths = Int32Array.from({ length: offsets.length - 1 }, (_, i) => offsets[i + 1]! - offsets[i]!);
-    return { lengths, tokens: offsets.at(-1)! };
-  }
 }
+
+const lengthsOf = (offsets: Int32Array) =>
+  Int32Array.from({ length: offsets.length - 1 }, (_, i) => offsets[i + 1]! - offsets[i]!);
 
 function offsetsOf(list: readonly Int32Array[]): Int32Array {
   const offsets = new Int32Array(list.length + 1);

@@ -182,13 +182,13 @@ describe("permafrost/tfjs", () => {
     expect([tensor.shape, tensor.dtype]).toEqual([[6, s.numLabels], "float32"]);
     expect(await fromTensor(tensor)).toEqual({ logits, labels: s.numLabels });
 
-    const states = toTensor({ hiddenStates: hiddenStates!, offsets });
+    const states = toTensor({ hiddenStates: hiddenStates!, offsets, hiddenSize: s.hiddenSize });
     expect([states.hiddenStates.shape, states.hiddenStates.dtype]).toEqual([
       [batch.ids.length, s.hiddenSize],
       "float32",
     ]);
     expect([states.offsets.shape, states.offsets.dtype]).toEqual([[7], "int32"]);
-    expect(await fromTensor(states)).toEqual({ hiddenStates, offsets });
+    expect(await fromTensor(states)).toEqual({ hiddenStates, offsets, hiddenSize: s.hiddenSize });
 
     // The head in tfjs, on the core's hidden states, gives the core's logits.
     const w = Object.fromEntries(
@@ -225,9 +225,9 @@ describe("permafrost/tfjs", () => {
   test("no rows, no tokens", async () => {
     const tensor = toTensor({ logits: new Float32Array(0), labels: 3 });
     expect(tensor.shape).toEqual([0, 3]);
-    const states = toTensor({ hiddenStates: new Float32Array(0), offsets: Int32Array.of(0) });
-    expect(states.hiddenStates.shape[0]).toBe(0);
-    expect((await fromTensor(states)).offsets).toEqual(Int32Array.of(0));
+    const states = toTensor({ hiddenStates: new Float32Array(0), offsets: Int32Array.of(0), hiddenSize: 8 });
+    expect(states.hiddenStates.shape).toEqual([0, 8]);
+    expect(await fromTensor(states)).toMatchObject({ offsets: Int32Array.of(0), hiddenSize: 8 });
   });
 
   test("what does not fit is refused in words", async () => {
@@ -238,17 +238,12 @@ describe("permafrost/tfjs", () => {
         logits   expected a multiple of 2 values, received 7]
     `);
     expect(() => toTensor({ logits: values, labels: 0 })).toThrow(expect.objectContaining({ code }));
-    expect(() => toTensor({ hiddenStates: values, offsets: Int32Array.of(0, 2) })).toThrow(
-      expect.objectContaining({ code }),
-    );
-    expect(() => toTensor({ hiddenStates: values, offsets: Int32Array.of(1, 7) })).toThrow(
-      expect.objectContaining({ code }),
-    );
-    expect(() => toTensor({ hiddenStates: values, offsets: Int32Array.of(0, 5, 3, 7) })).toThrow(
-      expect.objectContaining({ code }),
-    );
-    expect(() => toTensor({ hiddenStates: values, offsets: new Int32Array(0) })).toThrow(
-      expect.objectContaining({ code }),
+    for (const offsets of [[0, 2], [1, 7], [0, 5, 3, 7], []]) {
+      const states = { hiddenStates: values, offsets: Int32Array.from(offsets), hiddenSize: 1 };
+      expect(() => toTensor(states), String(offsets)).toThrow(expect.objectContaining({ code }));
+    }
+    expect(() => toTensor({ hiddenStates: values, offsets: Int32Array.of(0, 7), hiddenSize: 2 })).toThrow(
+      /7 tokens of 2 values, received 7 values/,
     );
     await expect(fromTensor(tf.tensor2d([[1, 2]], [1, 2], "int32"))).rejects.toMatchObject({ code });
     await expect(fromTensor(tf.tensor1d([1, 2]) as unknown as tf.Tensor2D)).rejects.toMatchObject({ code });

@@ -3,7 +3,7 @@
   python generate_tpe.py        needs optuna 5; about two minutes
 
 Each function is minimised from BUDGET trials under seeds 0 … SEEDS-1; its minimum is 0, so the best value is the regret.
-The functions are written a second time in functions.ts: change both.
+The functions are written a second time in tpe-functions.ts: change both.
 """
 import json, math, os, warnings
 

@@ -84,17 +84,17 @@ TEST(linear, forward) {
 TEST(linear, gelu_forward) {
   for_problems(t, [&](const Problem& p) {
     const auto [M, N, K] = p.s;
-    std::vector<double> y(size_t(M) * N), u(y.size());
-    kernels::ref::linear_gelu_forward(y.data(), u.data(), widen(p.x).data(), widen(p.w).data(), widen(p.bias).data(), M, N, K,
+    std::vector<double> y(size_t(M) * N), slope(y.size());
+    kernels::ref::linear_gelu_forward(y.data(), slope.data(), widen(p.x).data(), widen(p.w).data(), widen(p.bias).data(), M, N, K,
                                       p.precision);
-    check_op(t, p.what("gelu_forward"), {y, u}, [&](const KernelTable& k, ThreadPool& pool) {
-      Guarded<float> y1(t, "y", y.size()), u1(t, "u", u.size()), y2(t, "y", y.size());
+    check_op(t, p.what("gelu_forward"), {y, slope}, [&](const KernelTable& k, ThreadPool& pool) {
+      Guarded<float> y1(t, "y", y.size()), slope1(t, "slope", slope.size()), y2(t, "y", y.size());
       const Weight w{p.w.data(), nullptr, nullptr};
-      k.linear_gelu_forward(y1.data(), u1.data(), p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
+      k.linear_gelu_forward(y1.data(), slope1.data(), p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
       k.linear_gelu_forward(y2.data(), nullptr, p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
-      t.expect(same_bits(y1.values(), y2.values()), p.what("gelu_forward") + ": other bits without u");
+      t.expect(same_bits(y1.values(), y2.values()), p.what("gelu_forward") + ": other bits without the slope");
       std::vector<float> out = y1.values();
-      for (float value : u1.values()) out.push_back(value);
+      for (float value : slope1.values()) out.push_back(value);
       return out;
     });
   });
@@ -194,9 +194,8 @@ TEST(linear, gelu_range) {
   const int M = int(u.size());
   for (const KernelTable* k : tables(t)) {
     ThreadPool pool(1);
-    std::vector<float> y(u.size()), dx(u.size()), ones(u.size(), 1.0f);
-    k->linear_gelu_forward(y.data(), nullptr, u.data(), {&one, nullptr, nullptr}, &none, M, 1, 1, Precision::f32, pool);
-    k->linear_gelu_backward_input(dx.data(), ones.data(), {&one, nullptr, nullptr}, u.data(), M, 1, 1, Precision::f32, pool);
+    std::vector<float> y(u.size()), dx(u.size());
+    k->linear_gelu_forward(y.data(), dx.data(), u.data(), {&one, nullptr, nullptr}, &none, M, 1, 1, Precision::f32, pool);
     for (size_t i = 0; i < u.size(); ++i) {
       const double exact = kernels::ref::gelu(double(u[i])), slope = kernels::ref::gelu_derivative(double(u[i]));
       // Φ within kUlps ulps of one, so u·Φ(u) within that of |u|.
@@ -215,10 +214,11 @@ TEST(linear, gradients_by_differences) {
     kernels::ref::linear_forward(y.data(), x1.data(), w1.data(), b1.data(), M, N, K, Precision::f32);
     return weighted_sum(y, dy);
   };
-  std::vector<double> dx(x.size()), dw(w.size()), dbias(bias.size()), du(u.size());
+  std::vector<double> dx(x.size()), dw(w.size()), dbias(bias.size()), du(u.size()), slope(u.size());
+  for (size_t i = 0; i < u.size(); ++i) slope[i] = kernels::ref::gelu_derivative(u[i]);
   kernels::ref::linear_backward_input(dx.data(), dy.data(), w.data(), M, N, K, false, Precision::f32);
   kernels::ref::linear_backward_weight(dw.data(), dbias.data(), dy.data(), x.data(), M, N, K, Precision::f32);
-  kernels::ref::linear_gelu_backward_input(du.data(), dy.data(), w.data(), u.data(), M, N, K, Precision::f32);
+  kernels::ref::linear_gelu_backward_input(du.data(), dy.data(), w.data(), slope.data(), M, N, K, Precision::f32);
   check_gradient(t, "dx", [&](const auto& v) { return loss(v, w, bias); }, x, dx);
   check_gradient(t, "dw", [&](const auto& v) { return loss(x, v, bias); }, w, dw);
   check_gradient(t, "dbias", [&](const auto& v) { return loss(x, w, v); }, bias, dbias);

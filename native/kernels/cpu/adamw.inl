@@ -3,7 +3,7 @@
 // The scalars are those of ref::AdamWScalars, made here again: a template shared with other files must not be compiled for
 // an instruction set (simd.h). One pass: 16 bytes read and 12 written a parameter; it runs at memory bandwidth, so nothing here is about arithmetic.
 // adamw_idle is the same update with g = 0, several steps while the row is in registers: same function, same bits.
-// Check: ctest -R adamw. Time: bench/kernels/adamw.
+// Check: ctest -R adamw. Time: bench/kernels/rows.
 
 struct AdamWLanes {
   V decay, beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_correction2, epsilon;

@@ -54,6 +54,9 @@ Features probe() {
   f.avx2 = ymm && bit(one.c, 12) && bit(seven.b, 5);
   f.avx512 = zmm && f.avx2 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);
   f.avx512_bf16 = f.avx512 && bit(seven1.a, 5);
+#if defined(PERMAFROST_EMULATE_AVX512)
+  f.avx512 = f.avx512_bf16 = true;
+#endif
   return f;
 }
 

@@ -12,7 +12,7 @@ constexpr int kKC = 384;
 constexpr int kGroupMost = 8;    // panels a task packs at once: 8 x 48 KB, well inside 1 MB of L2
 constexpr int kRowsMost = 448;   // rows of a task: 32 tiles; packing then costs about 1.5 %
 
-enum class Epilogue { none, bias, gelu, gelu_derivative };
+enum class Epilogue { none, bias, gelu, times };
 
 struct Gemm {
   float* c;  // (rows, cols)
@@ -31,8 +31,8 @@ struct Gemm {
   // What happens to a finished element.
   Epilogue epilogue = Epilogue::none;
   const float* bias = nullptr;
-  float* u = nullptr;              // gelu: where the value before it goes, or null
-  const float* u_in = nullptr;     // gelu_derivative: where it comes from
+  float* slope = nullptr;         // gelu: where its derivative goes, or null
+  const float* factor = nullptr;  // times: (rows, cols)
 };
 
 static void finish(const Gemm& g, int row, int rows, int col, int cols) {
@@ -43,10 +43,11 @@ static void finish(const Gemm& g, int row, int rows, int col, int cols) {
       V x = load_n(g.c + at, n);
       if (g.bias) x = add(x, load_n(g.bias + j, n));
       if (g.epilogue == Epilogue::gelu) {
-        if (g.u) store_n(g.u + at, x, n);
-        x = gelu(x);
+        V slope;
+        x = gelu(x, &slope);
+        if (g.slope) store_n(g.slope + at, slope, n);
       }
-      if (g.epilogue == Epilogue::gelu_derivative) x = mul(x, gelu_derivative(load_n(g.u_in + at, n)));
+      if (g.epilogue == Epilogue::times) x = mul(x, load_n(g.factor + at, n));
       store_n(g.c + at, x, n);
     }
 }

@@ -2,7 +2,7 @@
 //
 // A row is read once from memory and stays in L1 for its three passes. Column sums (dgain, dbias) are made by blocks of
 // kNormRows rows, each in row order, then joined in block order: the bits do not depend on the threads.
-// Check: ctest -R layernorm. Time: bench/kernels/layernorm.
+// Check: ctest -R layernorm. Time: bench/kernels/rows.
 
 constexpr int kNormRows = 16;
 
@@ -68,8 +68,8 @@ static void layernorm_backward(float* dx, float* dz, float* dgain, float* dbias,
   float* partial = columns ? static_cast<float*>(pool.shared_scratch(sizeof(float) * 2 * size_t(blocks) * size_t(padded))) : nullptr;
   pool.run(blocks, [&](int task, int thread) {
     float* buffer = static_cast<float*>(pool.scratch(thread, sizeof(float) * Masks::room(C)));
-    float* gain_sum = partial + ptrdiff_t(task) * 2 * padded;
-    float* bias_sum = gain_sum + padded;
+    float* gain_sum = columns ? partial + ptrdiff_t(task) * 2 * padded : nullptr;
+    float* bias_sum = columns ? gain_sum + padded : nullptr;
     const int begin = task * kNormRows, end = imin(T, begin + kNormRows);
     for (int t = begin; t < end; ++t) {
       const ptrdiff_t row = ptrdiff_t(t) * C;

@@ -109,12 +109,12 @@ static void linear_forward(float* y, const float* x, const Weight& w, const floa
   else forward<Factor::f32>(g, x, w, K_, pool);
 }
 
-static void linear_gelu_forward(float* y, float* u, const float* x, const Weight& w, const float* bias, int M, int N, int K_,
+static void linear_gelu_forward(float* y, float* slope, const float* x, const Weight& w, const float* bias, int M, int N, int K_,
                                 Precision precision, ThreadPool& pool) {
   Gemm g{y, M, N, K_};
   g.epilogue = Epilogue::gelu;
   g.bias = bias;
-  g.u = u;
+  g.slope = slope;
   if (precision == Precision::bf16) forward<kBf16Factor>(g, x, w, K_, pool);
   else forward<Factor::f32>(g, x, w, K_, pool);
 }
@@ -126,11 +126,11 @@ static void linear_backward_input(float* dx, const float* dy, const Weight& w, i
   else backward_input<Factor::f32>(g, dy, w, N, pool);
 }
 
-static void linear_gelu_backward_input(float* dx, const float* dy, const Weight& w, const float* u, int M, int N, int K_,
+static void linear_gelu_backward_input(float* dx, const float* dy, const Weight& w, const float* slope, int M, int N, int K_,
                                        Precision precision, ThreadPool& pool) {
   Gemm g{dx, M, K_, N};
-  g.epilogue = Epilogue::gelu_derivative;
-  g.u_in = u;
+  g.epilogue = Epilogue::times;
+  g.factor = slope;
   if (precision == Precision::bf16) backward_input<kBf16Factor>(g, dy, w, N, pool);
   else backward_input<Factor::f32>(g, dy, w, N, pool);
 }
@@ -149,4 +149,5 @@ static void use_linear(KernelTable& t) {
   t.linear_backward_input = linear_backward_input;
   t.linear_gelu_backward_input = linear_gelu_backward_input;
   t.linear_backward_weight = linear_backward_weight;
+  t.register_chains = register_chains;
 }

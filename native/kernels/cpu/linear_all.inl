@@ -4,4 +4,5 @@ constexpr int kNR = 2 * kLanes;
 #include "tile.inl"
 #include "pack.inl"
 #include "gemm.inl"
+#include "peak.inl"
 #include "linear.inl"

@@ -72,12 +72,10 @@ PF_INLINE V normal_cdf(V u, V* density) {
   return select(lt(u, zero()), tail, sub(set1(1.0f), tail));
 }
 
-PF_INLINE V gelu(V u) {
-  V density;
-  return mul(u, normal_cdf(u, &density));
-}
-PF_INLINE V gelu_derivative(V u) {
+// gelu(u), and gelu'(u) in *slope.
+PF_INLINE V gelu(V u, V* slope) {
   V density;
   const V cdf = normal_cdf(u, &density);
-  return fma(u, density, cdf);
+  *slope = fma(u, density, cdf);
+  return mul(u, cdf);
 }

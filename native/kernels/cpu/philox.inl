@@ -1,8 +1,8 @@
 // philox.inl — Philox 4x32-10 on vectors and the keep masks made of it. Included once for each instruction set.
 //
-// The words are those of ../philox.h. A vector holds the same word of kLanes consecutive counters, so a call of
-// philox_block makes 4·kLanes consecutive words; they pass through a small buffer that puts them in order. About 2.3
-// instructions a word. Check: tests/native/test_philox.cc compares masks with the scalar form.
+// The words are those of ../philox.h. A vector holds the same word of kLanes consecutive counters, so four vectors become
+// the factors of 4·kLanes consecutive elements once they are interleaved. Check: tests/native/test_philox.cc compares masks
+// with the scalar form. Time: bench/kernels/rows, the lines with dropout.
 
 struct Keep {
   uint32_t key0, key1, step, site, threshold;
@@ -13,10 +13,10 @@ static Keep make_keep(const Dropout& d) {
   return {uint32_t(d.seed), uint32_t(d.seed >> 32), d.step, d.site, dropout_threshold(d.p), float(dropout_scale(d.p))};
 }
 
-constexpr int kPhiloxBlock = 4 * kLanes;  // words of one call
+constexpr int kPhiloxBlock = 4 * kLanes;  // elements of one call
 
-// Words of elements 4·counter .. 4·counter + kPhiloxBlock, in order.
-static void philox_block(uint32_t* words, const Keep& keep, uint64_t counter) {
+// Factors, 0 or scale, of elements 4·counter .. 4·counter + kPhiloxBlock.
+static void philox_block(float* factor, const Keep& keep, uint64_t counter) {
   uint32_t low[kLanes], high[kLanes];
   for (int i = 0; i < kLanes; ++i) {
     low[i] = uint32_t(counter + uint64_t(i));
@@ -36,24 +36,18 @@ static void philox_block(uint32_t* words, const Keep& keep, uint64_t counter) {
     key0 += kPhiloxW0;
     key1 += kPhiloxW1;
   }
-  uint32_t out[4][kLanes];
-  istore(out[0], c0);
-  istore(out[1], c1);
-  istore(out[2], c2);
-  istore(out[3], c3);
-  for (int i = 0; i < kLanes; ++i)
-    for (int j = 0; j < 4; ++j) words[4 * i + j] = out[j][i];
+  const I threshold = iset1(keep.threshold);
+  const V scale = set1(keep.scale);
+  V f[4] = {only(ge_u(c0, threshold), scale), only(ge_u(c1, threshold), scale), only(ge_u(c2, threshold), scale),
+            only(ge_u(c3, threshold), scale)};
+  interleave(f);
+  PF_UNROLL
+  for (int i = 0; i < 4; ++i) store(factor + i * kLanes, f[i]);
 }
 
 // factor[i] = 0 or scale for elements e .. e+n. `factor` has room for n + 2·kPhiloxBlock floats; returns where element e is.
 static const float* dropout_factors(float* factor, const Keep& keep, uint64_t e, int n) {
   const int lead = int(e & 3);
-  const I threshold = iset1(keep.threshold);
-  const V scale = set1(keep.scale);
-  uint32_t words[kPhiloxBlock];
-  for (int i = 0; i < lead + n; i += kPhiloxBlock) {
-    philox_block(words, keep, (e >> 2) + uint64_t(i / 4));
-    for (int j = 0; j < kPhiloxBlock; j += kLanes) store(factor + i + j, only(ge_u(iload(words + j), threshold), scale));
-  }
+  for (int i = 0; i < lead + n; i += kPhiloxBlock) philox_block(factor + i, keep, (e >> 2) + uint64_t(i / 4));
   return factor + lead;
 }

@@ -62,7 +62,6 @@ PF_INLINE V split_exponent(V x, V* mantissa) {
 PF_INLINE I iset1(uint32_t x) { return _mm256_set1_epi32(int(x)); }
 PF_INLINE I iload(const uint32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 PF_INLINE void istore(uint32_t* p, I v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
-PF_INLINE I iadd(I a, I b) { return _mm256_add_epi32(a, b); }
 PF_INLINE I ixor3(I a, I b, I c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
 PF_INLINE void imul_wide(I* hi, I* lo, I a, I b) {
   const I even = _mm256_mul_epu32(a, b), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
@@ -79,6 +78,18 @@ PF_INLINE V round_bf16(V x) {
   const V nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
   const V r = _mm256_blendv_ps(_mm256_castsi256_ps(rounded), _mm256_castsi256_ps(quiet), nan);
   return _mm256_and_ps(r, _mm256_castsi256_ps(_mm256_set1_epi32(int(0xFFFF0000u))));
+}
+
+PF_INLINE void interleave(V v[4]) {
+  const V ab = _mm256_unpacklo_ps(v[0], v[1]), AB = _mm256_unpackhi_ps(v[0], v[1]);
+  const V cd = _mm256_unpacklo_ps(v[2], v[3]), CD = _mm256_unpackhi_ps(v[2], v[3]);
+  // Lanes 0 and 4, 1 and 5, 2 and 6, 3 and 7 of all four.
+  const V r0 = _mm256_shuffle_ps(ab, cd, 0x44), r1 = _mm256_shuffle_ps(ab, cd, 0xEE);
+  const V r2 = _mm256_shuffle_ps(AB, CD, 0x44), r3 = _mm256_shuffle_ps(AB, CD, 0xEE);
+  v[0] = _mm256_permute2f128_ps(r0, r1, 0x20);
+  v[1] = _mm256_permute2f128_ps(r2, r3, 0x20);
+  v[2] = _mm256_permute2f128_ps(r0, r1, 0x31);
+  v[3] = _mm256_permute2f128_ps(r2, r3, 0x31);
 }
 
 PF_INLINE void transpose(V r[8]) {

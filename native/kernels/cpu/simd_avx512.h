@@ -60,7 +60,6 @@ PF_INLINE V split_exponent(V x, V* mantissa) {
 PF_INLINE I iset1(uint32_t x) { return _mm512_set1_epi32(int(x)); }
 PF_INLINE I iload(const uint32_t* p) { return _mm512_loadu_si512(p); }
 PF_INLINE void istore(uint32_t* p, I v) { _mm512_storeu_si512(p, v); }
-PF_INLINE I iadd(I a, I b) { return _mm512_add_epi32(a, b); }
 PF_INLINE I ixor3(I a, I b, I c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
 PF_INLINE void imul_wide(I* hi, I* lo, I a, I b) {
   const I even = _mm512_mul_epu32(a, b), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
@@ -77,6 +76,21 @@ PF_INLINE V round_bf16(V x) {
   const K nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
   const I r = _mm512_mask_blend_epi32(nan, rounded, quiet);
   return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32(int(0xFFFF0000u))));
+}
+
+PF_INLINE void interleave(V v[4]) {
+  const V ab = _mm512_unpacklo_ps(v[0], v[1]), AB = _mm512_unpackhi_ps(v[0], v[1]);
+  const V cd = _mm512_unpacklo_ps(v[2], v[3]), CD = _mm512_unpackhi_ps(v[2], v[3]);
+  // r[k]: lanes k, k + 4, k + 8, k + 12 of all four, a 128-bit block each.
+  const V r0 = _mm512_shuffle_ps(ab, cd, 0x44), r1 = _mm512_shuffle_ps(ab, cd, 0xEE);
+  const V r2 = _mm512_shuffle_ps(AB, CD, 0x44), r3 = _mm512_shuffle_ps(AB, CD, 0xEE);
+  // 4 x 4 transpose of blocks: even and odd blocks of r0, r1 and of r2, r3, then put together.
+  const V e01 = _mm512_shuffle_f32x4(r0, r1, 0x88), o01 = _mm512_shuffle_f32x4(r0, r1, 0xDD);
+  const V e23 = _mm512_shuffle_f32x4(r2, r3, 0x88), o23 = _mm512_shuffle_f32x4(r2, r3, 0xDD);
+  v[0] = _mm512_shuffle_f32x4(e01, e23, 0x88);
+  v[1] = _mm512_shuffle_f32x4(o01, o23, 0x88);
+  v[2] = _mm512_shuffle_f32x4(e01, e23, 0xDD);
+  v[3] = _mm512_shuffle_f32x4(o01, o23, 0xDD);
 }
 
 // Rows in, columns out. Three rounds of the classical butterfly: pairs, quads, then 128-bit blocks.

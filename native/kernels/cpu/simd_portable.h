@@ -91,7 +91,6 @@ PF_INLINE V split_exponent(V x, V* mantissa) {
 PF_INLINE I iset1(uint32_t x) { return {{x, x, x, x}}; }
 PF_INLINE I iload(const uint32_t* p) { return {{p[0], p[1], p[2], p[3]}}; }
 PF_INLINE void istore(uint32_t* p, I v) { memcpy(p, v.u, sizeof v.u); }
-PF_INLINE I iadd(I a, I b) { I r; PF_LANES r.u[i] = a.u[i] + b.u[i]; return r; }
 PF_INLINE I ixor3(I a, I b, I c) { I r; PF_LANES r.u[i] = a.u[i] ^ b.u[i] ^ c.u[i]; return r; }
 PF_INLINE void imul_wide(I* hi, I* lo, I a, I b) {
   PF_LANES {
@@ -109,5 +108,7 @@ PF_INLINE void transpose(V r[4]) {
   PF_LANES for (int j = 0; j < 4; ++j) t[i].f[j] = r[j].f[i];
   PF_LANES r[i] = t[i];
 }
+
+PF_INLINE void interleave(V v[4]) { transpose(v); }  // with four lanes the same
 
 #undef PF_LANES

@@ -1,7 +1,7 @@
-// ref/linear.h — linear layers and their gradients in plain loops: the specification of cpu/linear.inl and cuda/linear.cu.
+// ref/linear.h — linear layers and their gradients in plain loops: the specification of cpu/linear.inl.
 //
 // Templates over Real: float is the table "ref", double the oracle of the tests. Sums run over the reduction index in
-// order, in Real. Precision::bf16 rounds both factors of every product, nothing else: bias, u and dbias stay whole.
+// order, in Real. Precision::bf16 rounds both factors of every product, nothing else: bias, slope and dbias stay whole.
 #pragma once
 
 #include <cmath>
@@ -42,10 +42,10 @@ void linear_forward(Real* y, const Real* x, const Real* w, const Real* bias, int
 }
 
 template <class Real>
-void linear_gelu_forward(Real* y, Real* u, const Real* x, const Real* w, const Real* bias, int M, int N, int K, Precision precision) {
+void linear_gelu_forward(Real* y, Real* slope, const Real* x, const Real* w, const Real* bias, int M, int N, int K, Precision precision) {
   linear_forward(y, x, w, bias, M, N, K, precision);
   for (size_t i = 0; i < size_t(M) * N; ++i) {
-    if (u) u[i] = y[i];
+    if (slope) slope[i] = gelu_derivative(y[i]);
     y[i] = gelu(y[i]);
   }
 }
@@ -63,9 +63,9 @@ void linear_backward_input(Real* dx, const Real* dy, const Real* w, int M, int N
 }
 
 template <class Real>
-void linear_gelu_backward_input(Real* dx, const Real* dy, const Real* w, const Real* u, int M, int N, int K, Precision precision) {
+void linear_gelu_backward_input(Real* dx, const Real* dy, const Real* w, const Real* slope, int M, int N, int K, Precision precision) {
   linear_backward_input(dx, dy, w, M, N, K, false, precision);
-  for (size_t i = 0; i < size_t(M) * K; ++i) dx[i] *= gelu_derivative(u[i]);
+  for (size_t i = 0; i < size_t(M) * K; ++i) dx[i] *= slope[i];
 }
 
 template <class Real>

@@ -17,7 +17,7 @@ export function setupSection({ study }: SearchFindings): Section {
       ["Family", model.family],
       ["Layers", model.layers],
       ["Parameters", large(model.parameters)],
-      ["SHA-256 of the tensors, as fp32", model.sha256 ?? "not taken"],
+      ["SHA-256 over the tensors as fp32", model.sha256 ?? "not taken"],
     ]),
     {
       kind: "table",

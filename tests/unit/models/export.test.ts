@@ -1,14 +1,24 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { writeAtomic, writeFileAtomic, writeJsonAtomic } from "../../../src/models/atomic.js";
 import { type CardData, modelCard } from "../../../src/models/card.js";
 import { type SaveOptions, saveModelFolder } from "../../../src/models/export.js";
 import { loadModelFolder } from "../../../src/models/folder.js";
 import { initialiseModel } from "../../../src/models/init.js";
-import { readSafetensors } from "../../../src/models/safetensors.js";
-import type { Pooling } from "../../../src/models/types.js";
-import { temporaryFolder, tinyFolder } from "./tiny.js";
+import type { ModelFolder, Pooling } from "../../../src/models/types.js";
+import { readSafetensors, temporaryFolder, tinyFolder } from "./tiny.js";
+
+/** Called before every rename: the place to look, and to stop. */
+const renaming = vi.hoisted(() => ({ before: async (_from: string): Promise<void> => {} }));
+vi.mock("node:fs/promises", async (original) => {
+  const fs = await original<typeof import("node:fs/promises")>();
+  const rename = async (from: string, to: string) => {
+    await renaming.before(from);
+    await fs.rename(from, to);
+  };
+  return { ...fs, rename };
+});
 
 const base = temporaryFolder();
 const card: CardData = { name: "demo", baseModel: "base/model", dataset: "questions", metrics: [] };
@@ -88,6 +98,66 @@ test("into a folder that is there: its other files stay, an old index goes", asy
   expect(readdirSync(out)).toContain("trainer_state.json");
   expect(readdirSync(out)).not.toContain("model.safetensors.index.json");
   expect((await loadModelFolder(out)).labels).toEqual(LABELS);
+});
+
+describe("stopped while it replaces a folder", () => {
+  // The second model differs in class names and weights; both must always be seen together.
+  const first = { names: LABELS, seed: 1 };
+  const second = { names: ["up", "down"], seed: 2 };
+  const hashes = new Map<string, string>();
+
+  async function save(out: string, { names, seed }: typeof first): Promise<void> {
+    const options = await trained();
+    const { tensors } = initialiseModel(options.source as ModelFolder, names, seed);
+    await saveModelFolder(out, { ...options, tensors, labels: names });
+  }
+
+  /** "first", "second", or "none" when the folder does not load. Anything mixed fails. */
+  async function whichIn(dir: string): Promise<string> {
+    const folder = await loadModelFolder(dir).catch(() => null);
+    if (!folder) return "none";
+    const which = folder.labels?.join() === first.names.join() ? "first" : "second";
+    expect(folder.hash, dir).toBe(hashes.get(which));
+    return which;
+  }
+
+  test("at any rename: never new names over old weights, one whole folder at every moment, the old one back after an error", async () => {
+    for (const [name, model] of Object.entries({ first, second })) {
+      await save(path.join(base, name), model);
+      hashes.set(name, (await loadModelFolder(path.join(base, name))).hash);
+    }
+    const place = path.join(base, "place");
+    const out = path.join(place, "model");
+    mkdirSync(place);
+    await save(out, first);
+    const seen: string[] = [];
+    let renames = 0;
+    let fails = Number.POSITIVE_INFINITY;
+    renaming.before = async (from) => {
+      if (path.dirname(from) !== out && !path.basename(path.dirname(from)).startsWith(".model.")) return;
+      if (from.endsWith(".tmp")) return; // files being written into the stage
+      const folders = readdirSync(place).map((name) => path.join(place, name));
+      const found = await Promise.all(folders.map(whichIn));
+      expect(found.filter((which) => which !== "none").length).toBeGreaterThan(0);
+      seen.push(await whichIn(out));
+      if (renames++ === fails) throw Object.assign(new Error("refused"), { code: "EACCES" });
+    };
+    try {
+      await save(out, second);
+      expect(new Set(seen)).toEqual(new Set(["first", "none"])); // no rename after the one that ends it
+      expect(await whichIn(out)).toBe("second");
+      const total = renames;
+      expect(total).toBeGreaterThan(6);
+      for (let at = 0; at < total; at++) {
+        [renames, fails] = [0, at];
+        await expect(save(out, first)).rejects.toMatchObject({ code: "ERR_WRITE" });
+        expect(await whichIn(out)).toBe("second");
+        expect(readdirSync(place)).toEqual(["model"]);
+      }
+    } finally {
+      renaming.before = async () => {};
+    }
+  });
 });
 
 test("nothing is left when it fails", async () => {

@@ -60,10 +60,7 @@ describe("what is read", () => {
   test("a classifier and its class names", async () => {
     const config = { id2label: { 0: "no", 1: "yes", 2: "maybe" }, label2id: { no: 0, yes: 1, maybe: 2 } };
     const dir = await tinyFolder(fresh(), config, tinyTensors(3));
-    expect((await loadModelFolder(dir, { numLabels: 3 })).labels).toEqual(["no", "yes", "maybe"]);
-    expect((await failure(dir, { numLabels: 2 })).message).toContain(
-      "a classifier of 2 classes, received 3 classes",
-    );
+    expect((await loadModelFolder(dir)).labels).toEqual(["no", "yes", "maybe"]);
     expect((await loadModelFolder(await tinyFolder(fresh(), {}, tinyTensors(2)))).labels).toEqual([
       "LABEL_0",
       "LABEL_1",
@@ -92,6 +89,12 @@ describe("what is read", () => {
     expect(folder.notices[0]).toContain("auto_map");
   });
 
+  test("no padding token is none, not token 0; a missing field is Hugging Face's default", async () => {
+    const read = async (pad_token_id: unknown) =>
+      (await loadModelFolder(await tinyFolder(fresh(), { pad_token_id }))).config.pad_token_id;
+    expect([await read(null), await read(undefined), await read(3)]).toEqual([-1, 0, 3]);
+  });
+
   test("NaN in a weight: a notice, and an error when strict", async () => {
     const data = Float32Array.from({ length: 8 }, (_, i) => (i === 3 ? Number.NaN : i === 4 ? Infinity : 0));
     const dir = await tinyFolder(fresh(), {}, changed({ "embeddings.LayerNorm.bias": { data } }));
@@ -112,7 +115,13 @@ describe("config.json is refused", () => {
     [
       "heads that do not divide",
       { num_attention_heads: 3 },
-      /hidden_size +expected a multiple of num_attention_heads \(3\), received 8/,
+      /hidden_size +expected num_attention_heads \(3\) times a multiple of 8, the head size, received 8/,
+    ],
+    ["heads the core has no kernels for", { num_attention_heads: 2 }, /hidden_size +expected .*received 8/],
+    [
+      "more positions than the core takes",
+      { max_position_embeddings: 2 ** 16 + 1 },
+      /max_position_embeddings +expected at most 65536, received 65537/,
     ],
     [
       "another activation",
@@ -126,7 +135,7 @@ describe("config.json is refused", () => {
     ],
     ["a decoder", { is_decoder: true }, /is_decoder +expected false, received true/],
     ["padding outside", { pad_token_id: 11 }, /pad_token_id +expected an id below vocab_size/],
-    ["dropout of one", { hidden_dropout_prob: 1 }, /hidden_dropout_prob +expected less than 1, received 1/],
+    ["dropout of one", { hidden_dropout_prob: 1 }, /hidden_dropout_prob +expected at most 0.999, received 1/],
     ["pooling unknown", { permafrost_pooling: "max" }, /permafrost_pooling +expected "cls" or "mean"/],
     ["another family", { model_type: "roberta" }, /model_type +expected one of bert, received "roberta"/],
     ["a name of the prototype", { model_type: "constructor" }, /expected one of bert/],

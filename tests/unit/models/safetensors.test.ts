@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { ModelError } from "../../../src/errors.js";
-import { readSafetensors, SafetensorsFile } from "../../../src/models/safetensors.js";
+import { SafetensorsFile } from "../../../src/models/safetensors.js";
 import { writeSafetensors } from "../../../src/models/safetensors-write.js";
 import type { Tensor } from "../../../src/models/types.js";
+import { readSafetensors } from "./tiny.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "permafrost-safetensors-"));
 afterAll(() => rmSync(folder, { recursive: true }));

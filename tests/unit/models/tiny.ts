@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll } from "vitest";
 import { bertTensors } from "../../../src/models/bert.js";
+import { SafetensorsFile } from "../../../src/models/safetensors.js";
 import { writeSafetensors } from "../../../src/models/safetensors-write.js";
 import type { BertConfig, Tensor } from "../../../src/models/types.js";
 
@@ -12,7 +13,7 @@ export const TINY = {
   vocab_size: 11,
   hidden_size: 8,
   num_hidden_layers: 2,
-  num_attention_heads: 2,
+  num_attention_heads: 1,
   intermediate_size: 12,
   max_position_embeddings: 16,
   type_vocab_size: 2,
@@ -44,6 +45,14 @@ export function tinyTensors(classes = 0): Tensor[] {
         (_, i) => ((i * 37 + t * 11) % 64) / 64,
       ),
     }));
+}
+
+/** All tensors of a file, fp32, in the order of their data. */
+export async function readSafetensors(file: string): Promise<Map<string, Tensor>> {
+  await using opened = await SafetensorsFile.open(file);
+  const out = new Map<string, Tensor>();
+  for (const entry of opened.entries) out.set(entry.name, await opened.read(entry));
+  return out;
 }
 
 /** Writes config.json (changed by `config`) and model.safetensors. */

@@ -27,6 +27,8 @@ const checkpoint: Checkpoint = {
   best: Uint8Array.of(1, 2, 3),
   evaluations: [{ step: 4, epoch: 1, loss: Number.NaN, accuracy: 0.5, best: true }],
   log: { entries: [{ step: 5, epoch: 1.2, loss: 0.5 }] as never, loss: 0.25, steps: 2 },
+  totals: { seconds: 1.5, tokens: 640, flops: 2e9, cache: { hits: 3, misses: 2, bytes: 4096 } },
+  bestCheckpoint: "checkpoint-4",
   manifest,
 };
 const write = (change: Partial<Checkpoint> = {}) => writeCheckpoint(dir, { ...checkpoint, ...change }, {});

@@ -1,0 +1,59 @@
+// attention.cc — attention forward and backward of a packed batch, as a share of the fp32 register peak.
+//
+//   build/bench/bench/attention [threads]        built as gemm.cc says
+//
+// Work: 4·C·Σ length² FLOPs forward (q·kᵀ, p·v), 10·C·Σ length² backward (q·kᵀ again, dp, dq, dk, dv).
+#include "lab.h"
+
+using namespace permafrost;
+using kernels::AttentionShape;
+using kernels::Dropout;
+using kernels::Precision;
+using lab::noise;
+
+namespace {
+
+struct Case {
+  const char* name;
+  int B, length, H, D;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  lab::Bench bench(argc, argv);
+  ThreadPool& pool = bench.pool;
+  const Case cases[] = {{"questions, 14 tokens", 16, 14, 12, 32}, {"sentences, 30 tokens", 16, 30, 12, 32}, {"MiniLM, 128 tokens", 16, 128, 12, 32},
+                        {"BERT-base, 128 tokens", 16, 128, 12, 64}, {"BERT-base, 512 tokens", 4, 512, 12, 64}};
+  std::printf("\n%-24s %8s %12s %12s   share of peak    GFLOP/s\n", "batch", "dropout", "forward", "backward");
+  for (const Case& c : cases) {
+    const int T = c.B * c.length, C = c.H * c.D;
+    std::vector<int32_t> offsets;
+    for (int b = 0; b <= c.B; ++b) offsets.push_back(b * c.length);
+    AttentionShape shape{offsets.data(), c.B, c.H, c.D};
+    shape.scale = float(1.0 / std::sqrt(double(c.D)));
+    const auto qkv = noise(size_t(T) * 3 * C), dout = noise(size_t(T) * C, 2);
+    for (const float p : {0.0f, 0.1f}) {
+      const Dropout dropout{p, 1, 0, 1};
+      std::vector<float> out(size_t(T) * C), lse(size_t(T) * c.H), dqkv(qkv.size());
+      const auto forward = [&](const kernels::KernelTable& t, std::vector<float>& to) {
+        t.attention_forward(to.data(), lse.data(), qkv.data(), 3 * C, qkv.data() + C, qkv.data() + 2 * C, 3 * C, shape, dropout, Precision::f32, pool);
+      };
+      const auto backward = [&](const kernels::KernelTable& t, std::vector<float>& to) {
+        t.attention_backward(to.data(), to.data() + C, to.data() + 2 * C, dout.data(), out.data(), lse.data(), qkv.data(), 3 * C, qkv.data() + C,
+                             qkv.data() + 2 * C, 3 * C, shape, dropout, Precision::f32, pool);
+      };
+      std::vector<float> expected(out.size()), expected_gradient(qkv.size());
+      forward(bench.ref, expected);
+      forward(bench.fast, out);
+      lab::check(c.name, out, expected, 1e-5);
+      backward(bench.ref, expected_gradient);
+      backward(bench.fast, dqkv);
+      lab::check(c.name, dqkv, expected_gradient, 1e-5);
+      const double work = 4.0 * C * c.B * double(c.length) * c.length;
+      const double f = work / lab::median_seconds([&] { forward(bench.fast, out); });
+      const double b = 2.5 * work / lab::median_seconds([&] { backward(bench.fast, dqkv); });
+      std::printf("%-24s %8.1f %12.0f %12.0f   %3.0f %% %3.0f %%\n", c.name, double(p), f / 1e9, b / 1e9, 100 * f / bench.peak.f32, 100 * b / bench.peak.f32);
+    }
+  }
+}

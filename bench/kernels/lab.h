@@ -1,0 +1,77 @@
+// lab.h — what the kernel benches share: check against the reference first, then time, then say what share of a ceiling it is.
+//
+// Warm caches: in a step, an op's inputs were written by the op before. Median of 7 samples of at least 15 ms.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "core/peak.h"
+#include "core/thread_pool.h"
+#include "kernels/kernels.h"
+
+namespace permafrost::lab {
+
+using Clock = std::chrono::steady_clock;
+inline double seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
+
+// Seconds of one run.
+template <class Run>
+double median_seconds(Run&& run) {
+  run();
+  std::vector<double> samples;
+  for (int sample = 0; sample < 7; ++sample) {
+    int calls = 0;
+    const Clock::time_point begin = Clock::now();
+    do {
+      run();
+      ++calls;
+    } while (seconds(begin) < 0.015);
+    samples.push_back(seconds(begin) / calls);
+  }
+  std::nth_element(samples.begin(), samples.begin() + 3, samples.end());
+  return samples[3];
+}
+
+// Uniform in [-0.5, 0.5).
+inline std::vector<float> noise(size_t n, uint32_t seed = 1) {
+  std::vector<float> x(n);
+  uint32_t state = seed;
+  for (float& v : x) {
+    state = state * 1664525u + 1013904223u;
+    v = float(state >> 8) / float(1 << 24) - 0.5f;
+  }
+  return x;
+}
+
+// Never time what is wrong: ends the program when the results differ by more than `bound` of the largest value.
+inline void check(const char* what, const std::vector<float>& got, const std::vector<float>& expected, double bound) {
+  double worst = 0, largest = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    worst = std::max(worst, std::abs(double(got[i]) - double(expected[i])));
+    largest = std::max(largest, std::abs(double(expected[i])));
+  }
+  if (worst <= bound * largest) return;
+  std::printf("%s: wrong by %g of %g\n", what, worst, largest);
+  std::exit(1);
+}
+
+struct Bench {
+  ThreadPool pool;
+  const kernels::KernelTable& fast = *kernels::find_kernels("auto");
+  const kernels::KernelTable& ref = *kernels::find_kernels("ref");
+  Peak peak;
+
+  // argv: [threads]
+  Bench(int argc, char** argv) : pool(argc > 1 ? std::atoi(argv[1]) : 2), peak(measure_peak(fast, pool)) {
+    std::printf("kernels %s, %d threads; ceilings: %.0f GFLOP/s fp32, %.0f bf16, %.1f GB/s (y += x)\n", fast.name, pool.threads(),
+                peak.f32 / 1e9, peak.bf16 / 1e9, peak.stream / 1e9);
+  }
+};
+
+}  // namespace permafrost::lab

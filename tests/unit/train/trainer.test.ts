@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { resolve } from "../../../src/config/resolve.js";
+import { trainOptions } from "../../../src/config/schema.js";
+import type { TrainOptions } from "../../../src/index.js";
+import { Lane } from "../../../src/train/lane.js";
+import { openTask } from "../../../src/train/task.js";
+import { Trainer } from "../../../src/train/trainer.js";
+import { writeColours, writeTinyModel } from "../../e2e/tiny.js";
+
+describe("a lane", () => {
+  const options = { rates: {}, seed: 1 };
+  const evaluate = (
+    accuracies: readonly number[],
+    stopping: { patience?: number; threshold?: number } = {},
+  ) => {
+    const lane = new Lane(options, {
+      metricForBestModel: "accuracy",
+      earlyStoppingPatience: stopping.patience,
+      earlyStoppingThreshold: stopping.threshold ?? 0,
+    });
+    for (const [i, accuracy] of accuracies.entries()) {
+      lane.record({ step: i + 1, epoch: i + 1, accuracy, loss: 1 });
+      lane.stopEarly();
+      if (!lane.active) break;
+    }
+    return lane;
+  };
+
+  test("the best is the first of its value", () => {
+    expect(evaluate([0.5, 0.8, 0.8, 0.7]).best?.step).toBe(2);
+  });
+
+  test("stops when nothing was better for `patience` evaluations; without patience never", () => {
+    expect(evaluate([0.5, 0.4, 0.6, 0.6, 0.6, 0.9], { patience: 2 }).evaluations).toHaveLength(5);
+    expect(evaluate([0.5, 0.4, 0.3, 0.2])).toMatchObject({ active: true, state: "completed" });
+  });
+
+  test("what is better by less than the threshold is the best, but no improvement", () => {
+    const lane = evaluate([0.5, 0.51, 0.52, 0.9], { patience: 2, threshold: 0.1 });
+    expect([lane.best?.step, lane.state]).toEqual([3, "stopped-early"]);
+  });
+});
+
+describe("a trainer", () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-trainer-"));
+  const at = (name: string) => path.join(folder, name);
+  beforeAll(async () => {
+    await writeTinyModel(at("model"));
+    writeColours(at("train.jsonl"), 48, 0);
+    writeColours(at("dev.jsonl"), 30, 1);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const deep = { embeddings: 0, "layer.0": 0, "layer.1": 1e-3, head: 1e-3 };
+  const shallow = { embeddings: 0, "layer.0": 1e-3, "layer.1": 1e-3, head: 1e-3 };
+
+  async function run(options: Partial<TrainOptions>, rates = [deep], onChunk?: (step: number) => void) {
+    const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl") };
+    const { config } = resolve(trainOptions, { ...files, numTrainEpochs: 2, ...options });
+    await using task = await openTask(config);
+    const lanes = rates.map((r) => ({ rates: r, seed: 1 }));
+    await using trainer = await Trainer.open(task, config, lanes);
+    const outcomes = await trainer.run({ onChunk: async (step) => onChunk?.(step) });
+    return { outcomes, totals: trainer.totals };
+  }
+
+  test("the cost of a lane leaves the prefix out exactly when the cache holds it", async () => {
+    const [cached, off, noRoom] = await Promise.all(
+      [{}, { cache: "off" as const }, { cacheGib: 0 }].map(
+        async (options) => (await run(options)).outcomes[0]!.flops,
+      ),
+    );
+    expect(cached).toBeLessThan(off!);
+    expect(noRoom).toBe(off);
+  });
+
+  test("a lane costs the same alone and beside others; the totals are what ran", async () => {
+    const { outcomes, totals } = await run({}, [deep, shallow]);
+    const alone = await Promise.all([deep, shallow].map((rates) => run({}, [rates])));
+    expect(outcomes.map(({ flops }) => flops)).toEqual(alone.map((one) => one.outcomes[0]!.flops));
+    expect(totals.tokens).toBe(alone[0]!.totals.tokens + alone[1]!.totals.tokens);
+    // Beyond the lanes' own work the prefix was computed once.
+    expect(totals.flops).toBeGreaterThan(outcomes[0]!.flops + outcomes[1]!.flops);
+  });
+
+  test("chunks end at every multiple of save_steps, whatever the pace", async () => {
+    const ends: number[] = [];
+    await run({ numTrainEpochs: 9, saveSteps: 5 }, [deep], (step) => ends.push(step));
+    expect(ends).toEqual(expect.arrayContaining([5, 10, 15, 20, 25, 27]));
+  });
+});
