@@ -14,5 +14,7 @@ export default defineConfig([
     entry: { index: "src/index.ts", tfjs: "src/tfjs.ts" },
     format: "cjs",
     dts: true,
+    // In a file of its own: beside an entry the bundler's helper __toESM becomes one of our exports.
+    outputOptions: { codeSplitting: { groups: [{ name: "runtime", test: /rolldown\/runtime/ }] } },
   },
 ]);

@@ -33,6 +33,7 @@ export type { DeviceInfo, VersionInfo } from "./native/contract.js";
 export { type HiddenStates, Model, type Prediction, type TextInput } from "./predict.js";
 export {
   buildReport,
+  parseReport,
   renderHtml,
   renderJson,
   renderMarkdown,

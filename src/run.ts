@@ -11,6 +11,8 @@
 export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposable {
   readonly #result: Promise<R>;
   readonly #stop = new AbortController();
+  /** Held while the work runs: a caller may keep no reference, as with an inline `AbortSignal.timeout(…)`. */
+  #source: AbortSignal | undefined;
   #events: E[] = [];
   #wake: (() => void) | undefined;
   #ended = false;
@@ -18,7 +20,11 @@ export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposa
 
   /** @param body gets an `emit` and a signal that aborts when the run is disposed or `signal` aborts. */
   constructor(body: (emit: (event: E) => void, signal: AbortSignal) => Promise<R>, signal?: AbortSignal) {
-    const both = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    // Not AbortSignal.any: on Node 20 it holds its sources weakly, and one that is collected never aborts.
+    const forward = () => this.#stop.abort(signal?.reason);
+    if (signal?.aborted) forward();
+    else signal?.addEventListener("abort", forward, { once: true });
+    this.#source = signal;
     const emit = (event: E) => {
       this.#events.push(event);
       // Nobody may ever iterate: keep the recent past only.
@@ -27,10 +33,12 @@ export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposa
     };
     this.#result = Promise.resolve()
       .then(() => {
-        both.throwIfAborted();
-        return body(emit, both);
+        this.#stop.signal.throwIfAborted();
+        return body(emit, this.#stop.signal);
       })
       .finally(() => {
+        this.#source?.removeEventListener("abort", forward);
+        this.#source = undefined;
         this.#ended = true;
         this.#wake?.();
       });

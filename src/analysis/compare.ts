@@ -12,6 +12,7 @@ import { fairCoinP } from "./distributions.js";
 import type { ArmSummary, Comparison, CostRatio, RowTest, SeedPair, Spread } from "./findings.js";
 import { inNetworkOrder } from "./groups.js";
 import { crossedInterval } from "./interval.js";
+import { holm } from "./multiplicity.js";
 import { accuracyStandardError } from "./power.js";
 import { Random } from "./random.js";
 import { integerSignFlipP, signFlipTest } from "./resampling.js";
@@ -21,18 +22,39 @@ import { plural, probability } from "./words.js";
 
 export interface CompareOptions {
   readonly seed: number;
-  /** Coverage of the interval. @default 0.95 */
+  /** Chance that all intervals cover; 1 − level is that of any wrong "better" or "worse". @default 0.95 */
   readonly level?: number;
-  /** Comparisons made side by side; the level of each interval is raised after Bonferroni. @default 1 */
-  readonly comparisons?: number;
   /** Loss of accuracy still called equal. @default 0.01 */
   readonly margin?: number;
   /** @default 4000 */
   readonly resamples?: number;
 }
 
+/**
+ * The winner against every baseline, as one family: intervals after Bonferroni, so that all of them cover at once; p of the
+ * row tests after Holm. A verdict needs both, so the chance of any wrong one is at most 1 − level.
+ */
+export function compareAll(
+  winner: ArmResult,
+  baselines: readonly ArmResult[],
+  options: CompareOptions,
+): Comparison[] {
+  const { level = 0.95, margin = 0.01 } = options;
+  const found = baselines.map((baseline) => factsOf(winner, baseline, baselines.length, options));
+  const adjusted = holm(found.map(({ rowTest }) => rowTest.p));
+  return found.map((facts, i) => {
+    const rowTest = { ...facts.rowTest, adjustedP: adjusted[i]!, alpha: 1 - level };
+    return { ...facts, rowTest, verdict: verdictOf({ ...facts, rowTest }, margin) };
+  });
+}
+
+/** A single comparison: nothing to correct for. */
 export function compareArms(winner: ArmResult, baseline: ArmResult, options: CompareOptions): Comparison {
-  const { seed, level = 0.95, comparisons = 1, margin = 0.01, resamples = 4000 } = options;
+  return compareAll(winner, [baseline], options)[0]!;
+}
+
+function factsOf(winner: ArmResult, baseline: ArmResult, comparisons: number, options: CompareOptions) {
+  const { seed, level = 0.95, resamples = 4000 } = options;
   const { pairs, unpairedSeeds, rows } = pairSeeds(winner, baseline);
   const d = pairs.map(([w, b]) =>
     Int8Array.from(w.correct, (right, i) => Number(right) - Number(b.correct[i]!)),
@@ -51,6 +73,7 @@ export function compareArms(winner: ArmResult, baseline: ArmResult, options: Com
   const partial = {
     winner: summarise(pairedWinner, rows),
     baseline: summarise(pairedBaseline, rows),
+    comparisons,
     rows,
     seeds,
     unpairedSeeds,
@@ -59,8 +82,7 @@ export function compareArms(winner: ArmResult, baseline: ArmResult, options: Com
     rowTest: rowTest(d),
     dz: spread.sd !== null && spread.sd > 1e-12 ? spread.mean / spread.sd : null,
   };
-  const costRatio = ratio(partial.winner.cost, partial.baseline.cost);
-  return { ...partial, costRatio, verdict: verdictOf({ ...partial, costRatio }, margin) };
+  return { ...partial, costRatio: ratio(partial.winner.cost, partial.baseline.cost) };
 }
 
 /**
@@ -69,7 +91,7 @@ export function compareArms(winner: ArmResult, baseline: ArmResult, options: Com
  * away that they agree. Here a row's sum over seeds keeps its size and only its sign is flipped: exact for
  * exchangeable arms given the rows, and with one seed it is McNemar's exact test.
  */
-export function rowTest(d: readonly Int8Array[]): RowTest {
+export function rowTest(d: readonly Int8Array[]): Omit<RowTest, "adjustedP" | "alpha"> {
   const rows = d[0]?.length ?? 0;
   const sums = new Int32Array(rows);
   for (const seed of d) for (let i = 0; i < rows; i += 1) sums[i]! += seed[i]!;

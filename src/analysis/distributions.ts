@@ -1,5 +1,5 @@
 /**
- * Tails and quantiles of the normal, Student's t, F and binomial distributions.
+ * Tails and quantiles of the normal, Student's t and binomial distributions.
  *
  * Each tail is computed as a tail, never as one minus the other side, so p = 1e-200 keeps its digits. Definitions as in
  * Abramowitz & Stegun ch. 26; checked against SciPy to 1e-10 relative (tests/golden/generate_statistics.py).
@@ -74,29 +74,12 @@ export function studentTUpperQuantile(p: number, df: number): number {
   return (low + high) / 2;
 }
 
-/** P(F > f) with df1, df2 degrees of freedom: I_x(df2/2, df1/2), x = df2/(df2 + df1 f) (A&S 26.6.2). */
-export function fSf(f: number, df1: number, df2: number): number {
-  if (Number.isNaN(f) || !(df1 > 0) || !(df2 > 0)) return Number.NaN;
-  if (f <= 0) return 1;
-  if (f === Number.POSITIVE_INFINITY) return 0;
-  const u = (df1 * f) / df2;
-  return incompleteBeta(1 / (1 + u), u / (1 + u), df2 / 2, df1 / 2).lower;
-}
-
 /** P(X ≤ k), X ~ Binomial(n, p): I_{1−p}(n−k, k+1) (A&S 26.5.24). */
 export function binomialCdf(k: number, n: number, p: number): number {
   const floor = Math.floor(k);
   if (floor < 0) return 0;
   if (floor >= n) return 1;
   return incompleteBeta(1 - p, p, n - floor, floor + 1).lower;
-}
-
-/** P(X > k). */
-export function binomialSf(k: number, n: number, p: number): number {
-  const floor = Math.floor(k);
-  if (floor < 0) return 1;
-  if (floor >= n) return 0;
-  return incompleteBeta(1 - p, p, n - floor, floor + 1).upper;
 }
 
 /** Two-sided exact test of a fair coin: P of a split at least as uneven as `k` of `n`. 1 for n = 0. */

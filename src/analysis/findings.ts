@@ -34,7 +34,10 @@ export interface Association {
   readonly permutation: PermutationTest | null;
   /** Two-sided p by the textbook formula (t; Mann–Whitney for rank-biserial). */
   readonly asymptoticP: number | null;
-  /** Benjamini–Hochberg q of the permutation p over the groups. */
+  /**
+   * Of the permutation p, over all groups and the methods of the ranking together (`groupedQ`). Null for the others: Pearson
+   * and point-biserial stand beside Spearman and rank-biserial for the reader and claim nothing.
+   */
   readonly q: number | null;
   readonly ci: Interval | null;
   /** Why `r`, or the interval, is null. */
@@ -77,11 +80,13 @@ export interface ArmCount {
 
 export interface PowerStatement {
   readonly n: number;
-  readonly tests: number;
+  readonly groups: number;
+  /** Tests of a group. */
+  readonly methods: number;
   readonly alpha: number;
   /** |r| that must be exceeded at p < alpha; null for n < 3. */
   readonly criticalR: number | null;
-  /** The same after Bonferroni over the groups (the first step of Holm and of Benjamini–Hochberg). */
+  /** The same after Bonferroni over groups and methods: the first step of `groupedQ`. */
   readonly criticalRCorrected: number | null;
   readonly sentence: string;
 }
@@ -93,7 +98,9 @@ export interface RankedGroup {
   /** 1 = strongest. Null where the method gives no r for the group. */
   readonly ranks: Readonly<Record<RankingMethod, number | null>>;
   readonly meanRank: number | null;
-  /** q < alpha in at least one method. */
+  /** The least of its methods: Benjamini–Hochberg over the groups, each with its p after Bonferroni over its methods. */
+  readonly q: number | null;
+  /** q < alpha. */
   readonly significant: boolean;
   /** What the associations that pass say ("better trained", "better with a higher rate"), else "not shown". */
   readonly reading: string;
@@ -167,6 +174,10 @@ export interface SeedPair {
 /** Exact test over rows; see `rowTest`. */
 export interface RowTest {
   readonly p: number;
+  /** After Holm over the comparisons made side by side; `p` itself for a single one. */
+  readonly adjustedP: number;
+  /** What `adjustedP` must be below. */
+  readonly alpha: number;
   /** Rows more (less) often right with the winner. */
   readonly winnerRows: number;
   readonly baselineRows: number;
@@ -196,6 +207,8 @@ export interface Verdict {
 export interface Comparison {
   readonly winner: ArmSummary;
   readonly baseline: ArmSummary;
+  /** Baselines the winner was compared with side by side, this one included. */
+  readonly comparisons: number;
   readonly rows: number;
   readonly seeds: readonly SeedPair[];
   /** Seeds only one of the two was trained on: not used. */

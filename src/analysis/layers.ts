@@ -19,12 +19,12 @@ import {
 } from "./correlation.js";
 import type { ArmCount, Association, GroupAssociations, GroupFinding, LayerFindings } from "./findings.js";
 import { inNetworkOrder } from "./groups.js";
-import { benjaminiHochberg } from "./multiplicity.js";
+import { groupedQ } from "./multiplicity.js";
 import { notTested } from "./not-tested.js";
 import { isUsable, oriented } from "./pareto.js";
 import { powerStatement } from "./power.js";
 import { Random } from "./random.js";
-import { rankGroups } from "./ranking.js";
+import { METHOD_NAMES, METHODS, rankGroups } from "./ranking.js";
 import type { LayerTrial } from "./types.js";
 
 /** What the trials rest on; only used to say what was not tested. */
@@ -77,7 +77,7 @@ export function analyseLayers(trials: readonly LayerTrial[], options: AnalyseOpt
     })),
   );
   const arms = ARMS.map((arm) => countArm(trials, arm));
-  const power = powerStatement(random.length, names.length, alpha);
+  const power = powerStatement(random.length, names.length, METHOD_NAMES.length, alpha);
   return {
     direction,
     alpha,
@@ -148,29 +148,26 @@ function globalLogRate(trial: LayerTrial, group: string): number | null {
   return others.reduce((sum, [, rate]) => sum + Math.log10(rate), 0) / others.length;
 }
 
-/** Benjamini–Hochberg over the groups, one family per statistic. */
+/** One family: every group with every method of the ranking. */
 function withQ(groups: readonly GroupFinding[]): GroupFinding[] {
-  const fill = (read: (g: GroupAssociations) => Association): ((i: number) => Association) => {
-    const all = groups.map((group) => read(group.random));
-    const tested = all.flatMap((a, i) => (a.permutation === null ? [] : [i]));
-    const q = benjaminiHochberg(tested.map((i) => all[i]!.permutation!.p));
-    return (i) => {
-      const k = tested.indexOf(i);
-      return k < 0 ? all[i]! : { ...all[i]!, q: q[k]! };
+  const found = groupedQ(
+    groups.map((group) => METHOD_NAMES.map((method) => METHODS[method](group).permutation?.p ?? null)),
+  );
+  return groups.map((group, i) => {
+    const { frozen, rate } = group.random;
+    const q = Object.fromEntries(METHOD_NAMES.map((method, k) => [method, found[i]![k]!]));
+    return {
+      ...group,
+      random: {
+        frozen: { ...frozen, rankBiserial: { ...frozen.rankBiserial, q: q["frozen or not"]! } },
+        rate: {
+          ...rate,
+          spearman: { ...rate.spearman, q: q.rate! },
+          partial: { ...rate.partial, q: q["rate given global"]! },
+        },
+      },
     };
-  };
-  const pointBiserialQ = fill((g) => g.frozen.pointBiserial);
-  const rankBiserialQ = fill((g) => g.frozen.rankBiserial);
-  const pearsonQ = fill((g) => g.rate.pearson);
-  const spearmanQ = fill((g) => g.rate.spearman);
-  const partialQ = fill((g) => g.rate.partial);
-  return groups.map((group, i) => ({
-    ...group,
-    random: {
-      frozen: { ...group.random.frozen, pointBiserial: pointBiserialQ(i), rankBiserial: rankBiserialQ(i) },
-      rate: { pearson: pearsonQ(i), spearman: spearmanQ(i), partial: partialQ(i) },
-    },
-  }));
+  });
 }
 
 function withoutP(found: GroupAssociations): GroupAssociations {

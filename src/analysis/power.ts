@@ -1,7 +1,7 @@
 /** What a number of trials can show. */
 import { normalSf, studentTUpperQuantile } from "./distributions.js";
 import type { PowerStatement } from "./findings.js";
-import { correlation } from "./words.js";
+import { correlation, plural } from "./words.js";
 
 /** |r| that is significant at two-sided `alpha` with n independent pairs: t / √(n − 2 + t²). Null for n < 3. */
 export function criticalCorrelation(n: number, alpha = 0.05): number | null {
@@ -10,15 +10,16 @@ export function criticalCorrelation(n: number, alpha = 0.05): number | null {
   return t / Math.sqrt(n - 2 + t * t);
 }
 
-export function powerStatement(n: number, tests: number, alpha = 0.05): PowerStatement {
+export function powerStatement(n: number, groups: number, methods = 1, alpha = 0.05): PowerStatement {
   const criticalR = criticalCorrelation(n, alpha);
-  const criticalRCorrected = criticalCorrelation(n, alpha / Math.max(1, tests));
+  const criticalRCorrected = criticalCorrelation(n, alpha / Math.max(1, groups * methods));
+  const over = [plural(groups, "group"), ...(methods > 1 ? [plural(methods, "method")] : [])].join(" and ");
   const sentence =
     criticalR === null
       ? `${n} random trials: too few for any correlation.`
       : `With ${n} random trials |r| must exceed ${correlation(criticalR)} at p < ${correlation(alpha)}, and ` +
-        `${correlation(criticalRCorrected)} after correction over ${tests} groups; weaker layers cannot be told from chance.`;
-  return { n, tests, alpha, criticalR, criticalRCorrected, sentence };
+        `${correlation(criticalRCorrected)} after correction over ${over}; weaker layers cannot be told from chance.`;
+  return { n, groups, methods, alpha, criticalR, criticalRCorrected, sentence };
 }
 
 /**

@@ -4,12 +4,13 @@ import { inNetworkOrder } from "./groups.js";
 import { midranks, tieTerm } from "./ranks.js";
 import { groupList, plural } from "./words.js";
 
-const METHODS: Readonly<Record<RankingMethod, (group: GroupFinding) => Association>> = {
+/** The tests that carry the claim "this group matters", and so the only ones with a q. */
+export const METHODS: Readonly<Record<RankingMethod, (group: GroupFinding) => Association>> = {
   "frozen or not": (group) => group.random.frozen.rankBiserial,
   rate: (group) => group.random.rate.spearman,
   "rate given global": (group) => group.random.rate.partial,
 };
-const METHOD_NAMES = Object.keys(METHODS) as RankingMethod[];
+export const METHOD_NAMES = Object.keys(METHODS) as RankingMethod[];
 
 export function rankGroups(
   groups: readonly GroupFinding[],
@@ -21,11 +22,13 @@ export function rankGroups(
       METHOD_NAMES.map((m) => [m, ranksBy.get(m)![i]!]),
     ) as RankedGroup["ranks"];
     const given = METHOD_NAMES.flatMap((m) => (ranks[m] === null ? [] : [{ method: m, rank: ranks[m]! }]));
+    const qs = METHOD_NAMES.flatMap((m) => METHODS[m](group).q ?? []);
     const passing = METHOD_NAMES.filter((m) => (METHODS[m](group).q ?? 1) < alpha);
     return {
       group: group.group,
       ranks,
       meanRank: given.length > 0 ? given.reduce((sum, { rank }) => sum + rank, 0) / given.length : null,
+      q: qs.length > 0 ? Math.min(...qs) : null,
       significant: passing.length > 0,
       reading: readingOf(group, passing),
       disagreement: disagreementOf(given, groups.length),

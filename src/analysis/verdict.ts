@@ -2,7 +2,7 @@
  * The comparison in words.
  *
  * Rule. "Better" needs the interval of the paired difference wholly above zero and the exact test over rows below
- * 1 − level: with a handful of discordant rows a bootstrap alone is too sure. "Worse" mirrors it; all else is "no
+ * its alpha: with a handful of discordant rows a bootstrap alone is too sure. "Worse" mirrors it; all else is "no
  * difference shown". Two seeds at least: one cannot show what another would give.
  * Equality is a claim of its own: "no worse" is said only if the loss not excluded is below the margin (one point unless
  * set), the rule of a non-inferiority trial. That loss is the interval's lower end, and never less than 3/rows: what was
@@ -19,9 +19,9 @@ const WORTH_SAYING = 0.8;
 type Facts = Omit<Comparison, "verdict">;
 
 export function verdictOf(facts: Facts, margin: number): Verdict {
-  const { low, high, level } = facts.difference.ci;
+  const { low, high } = facts.difference.ci;
   const enough = facts.seeds.length >= 2;
-  const sure = enough && facts.rowTest.p < 1 - level;
+  const sure = enough && facts.rowTest.adjustedP < facts.rowTest.alpha;
   const word: VerdictWord = sure && low > 0 ? "better" : sure && high < 0 ? "worse" : "no difference shown";
   const withinMargin = enough && lossNotExcluded(facts) < margin;
   const detectable = smallestSeen(facts);
@@ -117,7 +117,7 @@ function caveatsOf(facts: Facts, word: VerdictWord): string[] {
     );
   else if (word === "no difference shown" && (difference.ci.low > 0 || difference.ci.high < 0))
     caveats.push(
-      `The interval excludes zero, but the exact test over rows does not (p = ${probability(rowTest.p)}): ` +
+      `The interval excludes zero, but the exact test over rows does not (p = ${probability(rowTest.adjustedP)}): ` +
         `only ${plural(rowTest.winnerRows + rowTest.baselineRows, "row")} differ.`,
     );
   if (seeds.every((pair) => pair.winnerOnly + pair.baselineOnly === 0))

@@ -26,7 +26,7 @@ export function points(value: number | null, digits = 1): string {
   return signed(value === null ? null : value * 100, digits);
 }
 
-/** p and q: <.001, .034, 1.000. */
+/** p and q: <.001, .034, 1. */
 export function probability(p: number | null): string {
   if (p === null || !Number.isFinite(p)) return NONE;
   if (p < 0.001) return "<.001";

@@ -12,9 +12,17 @@ export function exitCodeOf(error: unknown, stoppedBy?: NodeJS.Signals): number {
 }
 
 /** What the user reads; null when it was said already. A stack only for what is a bug of ours. */
-export function messageOf(error: unknown, stoppedBy?: NodeJS.Signals): string | null {
-  if (stoppedBy) return `stopped by ${stoppedBy}; a search goes on with --resume`;
+export function messageOf(error: unknown, stoppedBy?: NodeJS.Signals, command?: string): string | null {
+  if (stoppedBy) return `stopped by ${stoppedBy}${goingOn(command)}`;
   if (error instanceof CommanderError) return null;
   if (error instanceof PermafrostError) return `${error.code}: ${error.message}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** How a command that was stopped is taken up again. */
+function goingOn(command: string | undefined): string {
+  if (command === "search" || command === "demo") return "; --resume goes on with it";
+  if (command === "train")
+    return "; --resume_from_checkpoint goes on from a checkpoint-<step> folder, where --save_steps made one";
+  return "";
 }

@@ -1,8 +1,9 @@
 /** Flags, help and parsing of a command, all from its table of options. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
+import { ELSEWHERE, insteadOf } from "../config/elsewhere.js";
 import type { OptionSpec } from "../config/option.js";
-import { findOption, type Resolved, resolve } from "../config/resolve.js";
+import { findOption, namesBeside, type Resolved, resolve } from "../config/resolve.js";
 import { ConfigError } from "../errors.js";
 
 type Table = Record<string, OptionSpec>;
@@ -36,9 +37,11 @@ export function addFlags(command: Command, table: Table): Command {
       const shown = fallback.success && fallback.data !== undefined && !isEmpty(fallback.data);
       const doc = shown ? `${spec.doc} (default: ${textOf(fallback.data)})` : spec.doc;
       command.addOption(new Option(`${flagOf(name, spec)} ${value}`, doc).helpGroup(GROUPS[group]));
-      for (const alias of spec.aliases ?? []) command.addOption(new Option(`--${alias} [value]`).hideHelp());
+      for (const name of namesBeside(spec)) command.addOption(new Option(`--${name} [value]`).hideHelp());
     }
   }
+  // Taken, for `resolve` to refuse with what to use instead.
+  for (const name of ELSEWHERE) command.addOption(new Option(`--${name} [value]`).hideHelp());
   return command.allowExcessArguments(false);
 }
 
@@ -50,7 +53,7 @@ export function normaliseFlags(argv: readonly string[], table: Table): string[] 
     const snake = match[1]!.replace(/-/g, "_");
     const spec = Object.hasOwn(table, snake) ? table[snake] : undefined;
     if (spec) return flagOf(snake, spec) + (match[2] ?? "");
-    return findOption(table, snake) ? `--${snake}${match[2] ?? ""}` : argument;
+    return findOption(table, snake) || insteadOf(snake) ? `--${snake}${match[2] ?? ""}` : argument;
   });
 }
 
@@ -72,11 +75,10 @@ export async function readOptions<T extends Table>(
     const name = option.long!.slice(2).replace(/-/g, "_");
     if (name === "config") file = command.getOptionValue(key) as string;
     const known = findOption(table, name);
+    const value: unknown = command.getOptionValue(key);
     if (known)
-      given[name] = readText(
-        command.getOptionValue(key),
-        name === known ? table[known]!.kind : aliasKind(table[known]!, name),
-      );
+      given[name] = readText(value, name === known ? table[known]!.kind : aliasKind(table[known]!, name));
+    else if (insteadOf(name)) given[name] = value;
   }
   const fromFile = file === undefined ? {} : await readConfigFile(file);
   const flagged = new Set(Object.keys(given).map((key) => findOption(table, key)));

@@ -3,7 +3,7 @@
  * The command line: work is done through the public API (../index.js) alone; beside it only the option tables, the reader of
  * rows and what doctor asks of the addon. Results on stdout, everything else on stderr.
  */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";
 import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";
 import { version } from "../index.js";
@@ -16,6 +16,9 @@ import { reportCommand } from "./report.js";
 import { searchCommand } from "./search.js";
 import { openTerminal, type Terminal } from "./terminal.js";
 import { trainCommand } from "./train.js";
+
+/** Commands whose result is files: they go on when nobody reads stdout any more. */
+const WRITES_FILES = ["search", "demo", "train"];
 
 const allOptions: Record<string, OptionSpec> = { ...predictOptions, ...trainOptions, ...searchOptions };
 
@@ -38,12 +41,12 @@ export function buildProgram(
     .version(version().addon, "-V, --version")
     .showSuggestionAfterError()
     .exitOverride();
-  const add = (name: string, description: string) =>
+  const add = (name: string, description: string, json = "one JSON document on stdout") =>
     program
       .command(name)
       .description(description)
-      .option("--json", "one JSON document on stdout")
-      .option("--progress <kind>", "json: every event as a line of JSON on stdout")
+      .option("--json", json)
+      .addOption(new Option("--progress <kind>", "every event as a line of JSON on stdout").choices(["json"]))
       .option("-q, --quiet", "no progress, no notices")
       .option("--no-color", "no colours");
 
@@ -74,7 +77,7 @@ export function buildProgram(
   );
 
   const predict = addFlags(
-    add("predict", "classify the rows of a file").requiredOption(
+    add("predict", "classify the rows of a file", "a line of JSON a row on stdout").requiredOption(
       "--input <file>",
       "rows with text[,text_b]; - is standard input",
     ),
@@ -109,16 +112,18 @@ async function main(argv: readonly string[]): Promise<void> {
     });
   }
   let terminal = openTerminal();
+  let running: string | undefined;
   const program = buildProgram(async (command, work) => {
     const { json = false, progress, quiet = false, color, profile = false } = command.opts();
-    terminal = openTerminal({ quiet, color });
+    running = command.name();
+    terminal = openTerminal({ quiet, color, onClosed: WRITES_FILES.includes(running) ? "mute" : "exit" });
     await work({ terminal, json, progressJson: progress === "json", profile, signal: stop.signal });
   });
   try {
     await program.parseAsync(normaliseFlags(argv, allOptions));
   } catch (error) {
     process.exitCode = exitCodeOf(error, stoppedBy);
-    const message = messageOf(error, stoppedBy);
+    const message = messageOf(error, stoppedBy, running);
     if (message) terminal.error(message);
   }
 }

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { buildReport, DataError, renderHtml, renderTerminal, type SearchFindings } from "../index.js";
+import { buildReport, DataError, parseReport, renderHtml, renderJson, renderTerminal } from "../index.js";
 import { writeFileAtomic } from "../models/atomic.js";
 import type { Context } from "./main.js";
 
@@ -16,11 +16,9 @@ export async function reportCommand(
       { cause },
     );
   });
-  let findings: SearchFindings;
+  let value: unknown;
   try {
-    const parsed = JSON.parse(text) as SearchFindings & { readonly findings?: SearchFindings };
-    findings = parsed.findings ?? parsed;
-    if (!Array.isArray(findings.trials) || !findings.study) throw new SyntaxError("no study in it");
+    value = JSON.parse(text);
   } catch (cause) {
     throw new DataError(
       "ERR_REPORT",
@@ -29,11 +27,13 @@ export async function reportCommand(
       { cause },
     );
   }
+  const parsed = parseReport(value);
+  if ("issues" in parsed)
+    throw new DataError("ERR_REPORT", `${file}: not a report of a search`, parsed.issues);
+  const { findings } = parsed;
   const report = buildReport(findings);
   if (html !== undefined) await writeFileAtomic(html, await renderHtml(report));
   terminal.out(
-    json
-      ? JSON.stringify(findings, null, 2)
-      : renderTerminal(report, { width: terminal.width, color: terminal.color }),
+    json ? renderJson(findings) : renderTerminal(report, { width: terminal.width, color: terminal.color }),
   );
 }

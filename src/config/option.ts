@@ -10,9 +10,11 @@ export interface OptionDoc {
   readonly doc: string;
   /** Heading in the help. */
   readonly group: "data" | "training" | "freezing" | "evaluation" | "search" | "output" | "machine";
-  /** Names accepted with a warning. */
+  /** Old names, accepted with a warning. */
   readonly aliases?: readonly string[];
-  /** A flag of the alias that means this value: `--bf16` is `precision: "bf16"`. */
+  /** Names other programs use today, accepted as they are. */
+  readonly synonyms?: readonly string[];
+  /** A flag of the alias or synonym that means this value: `--bf16` is `precision: "bf16"`. */
   readonly aliasValues?: Readonly<Record<string, unknown>>;
   /** Written with hyphens, as Optuna's command line does: `--n-trials`. @default with underscores, as Hugging Face's */
   readonly hyphens?: boolean;

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { closest } from "../data/closest.js";
 import { ConfigError, type Issue } from "../errors.js";
+import { insteadOf } from "./elsewhere.js";
 import { type ConfigOf, camelCase, type OptionSpec } from "./option.js";
 
 export interface Resolved<T extends Record<string, OptionSpec>> {
@@ -28,17 +29,12 @@ export function resolve<T extends Record<string, OptionSpec>>(
     if (value === undefined) continue;
     const name = findOption(table, key);
     if (!name) {
-      const near = closest(snakeCase(key), Object.keys(table));
-      issues.push({
-        path: key,
-        expected: "a known option",
-        received: "an unknown one",
-        ...(near ? { hint: `did you mean ${near}?` } : {}),
-      });
+      issues.push(unknownOption(table, key));
       continue;
     }
     const alias = snakeCase(key) === name ? undefined : snakeCase(key);
-    if (alias) warnings.push(`${key} is an old name of ${name}; use ${name}`);
+    if (alias && table[name]!.aliases?.includes(alias))
+      warnings.push(`${key} is an old name of ${name}; use ${name}`);
     if (name in values) {
       issues.push({ path: key, expected: "each option once", received: `${name} twice` });
       continue;
@@ -64,7 +60,20 @@ export function resolve<T extends Record<string, OptionSpec>>(
 export function findOption(table: Record<string, OptionSpec>, key: string): string | undefined {
   const snake = snakeCase(key);
   if (Object.hasOwn(table, snake)) return snake;
-  return Object.keys(table).find((name) => table[name]!.aliases?.includes(snake));
+  return Object.keys(table).find((name) => namesBeside(table[name]!).includes(snake));
+}
+
+/** Old names and synonyms. */
+export const namesBeside = (spec: OptionSpec): readonly string[] => [
+  ...(spec.aliases ?? []),
+  ...(spec.synonyms ?? []),
+];
+
+function unknownOption(table: Record<string, OptionSpec>, key: string): Issue {
+  const instead = insteadOf(snakeCase(key));
+  const near = closest(snakeCase(key), Object.keys(table));
+  const hint = instead ?? (near && `did you mean ${near}?`);
+  return { path: key, expected: "a known option", received: "an unknown one", ...(hint ? { hint } : {}) };
 }
 
 const snakeCase = (key: string) =>
@@ -88,13 +97,13 @@ function expectation(issue: z.core.$ZodIssue, spec: OptionSpec): string {
     case "invalid_value":
       return `one of ${issue.values.map((v) => JSON.stringify(v)).join(", ")}`;
     case "too_small":
-      return issue.origin === "string"
-        ? "a non-empty string"
-        : `a number ${issue.inclusive ? "≥" : ">"} ${issue.minimum}`;
+      if (issue.origin === "string") return "a non-empty string";
+      if (issue.origin === "array") return `${issue.minimum} values (${spec.doc})`;
+      return `a number ${issue.inclusive ? "≥" : ">"} ${issue.minimum}`;
     case "too_big":
-      return issue.origin === "string"
-        ? `at most ${issue.maximum} characters`
-        : `a number ${issue.inclusive ? "≤" : "<"} ${issue.maximum}`;
+      if (issue.origin === "string") return `at most ${issue.maximum} characters`;
+      if (issue.origin === "array") return `${issue.maximum} values (${spec.doc})`;
+      return `a number ${issue.inclusive ? "≤" : "<"} ${issue.maximum}`;
     case "invalid_type":
       return issue.expected === "int" ? "an integer" : `a ${issue.expected} (${spec.doc})`;
     default:

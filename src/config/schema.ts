@@ -11,6 +11,8 @@ import { type ConfigOf, type InputOf, option } from "./option.js";
 const count = (least: number) => z.number().int().min(least);
 const positive = z.number().positive();
 const fraction = z.number().min(0).lt(1);
+/** The addon takes no more (native/addon/addon.cc). */
+const MOST_THREADS = 1024;
 
 const model = {
   model: option(z.string().min(1), {
@@ -30,10 +32,10 @@ const machine = {
     kind: "string",
     group: "machine",
     doc: "arithmetic of matrix products: fp32, or bf16 with fp32 accumulation and fp32 master weights",
-    aliases: ["bf16"],
+    synonyms: ["bf16"],
     aliasValues: { bf16: "bf16" },
   }),
-  threads: option(count(1).optional(), {
+  threads: option(count(1).max(MOST_THREADS).optional(), {
     kind: "number",
     group: "machine",
     doc: "threads of the core; default: the cores of the machine",

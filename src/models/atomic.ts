@@ -3,7 +3,7 @@
  * leaves the old file, or a temporary one whose name ends in ".tmp".
  */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { PermafrostError } from "../errors.js";
 
@@ -16,7 +16,7 @@ import { PermafrostError } from "../errors.js";
 export async function writeAtomic(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     const handle = await open(temporary, "wx");
     try {
       await write(handle);
@@ -29,6 +29,28 @@ export async function writeAtomic(file: string, write: (handle: FileHandle) => P
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw asWriteError(error, file);
+  }
+}
+
+/**
+ * A folder and what is missing above it. Not `mkdir` with `recursive`: where a parent that exists takes no new folders and says
+ * ENOENT, as under /proc, Node's retries without end.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = path.resolve(folder); ; at = path.dirname(at)) {
+    const found = await stat(at).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT" || at === path.dirname(at)) throw error;
+      return null;
+    });
+    if (found?.isDirectory()) break;
+    if (found) throw Object.assign(new Error(`${at}: not a folder`), { code: "ENOTDIR" });
+    missing.unshift(at);
+  }
+  for (const one of missing) {
+    await mkdir(one).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error; // someone else made it in the meantime
+    });
   }
 }
 
@@ -54,6 +76,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on the device",
   EROFS: "a read-only file system",
   EACCES: "no permission",
+  ENOENT: "no such folder, and none can be made",
   ENOTDIR: "a file where a folder should be",
   EISDIR: "a folder",
 };

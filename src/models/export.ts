@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { ModelError } from "../errors.js";
-import { asWriteError, syncFolder, writeFileAtomic, writeJsonAtomic } from "./atomic.js";
+import { asWriteError, makeFolder, syncFolder, writeFileAtomic, writeJsonAtomic } from "./atomic.js";
 import { exportName } from "./bert.js";
 import { type CardData, modelCard } from "./card.js";
 import { familyOf } from "./families.js";
@@ -50,7 +50,7 @@ export async function saveModelFolder(dir: string, options: SaveOptions): Promis
   const tensors = exportTensors(options, dir);
   let stage: string | undefined;
   try {
-    await mkdir(path.dirname(target), { recursive: true });
+    await makeFolder(path.dirname(target));
     const name = `.${path.basename(target)}.${randomBytes(4).toString("hex")}.tmp`;
     await mkdir(path.join(path.dirname(target), name));
     stage = path.join(path.dirname(target), name);

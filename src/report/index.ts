@@ -5,4 +5,5 @@ export type * from "./findings.js";
 export { renderHtml } from "./html.js";
 export { REPORT_FORMAT, renderJson } from "./json.js";
 export { renderMarkdown } from "./markdown.js";
+export { parseReport } from "./parse.js";
 export { renderTerminal, type TerminalOptions } from "./terminal.js";

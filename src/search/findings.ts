@@ -1,6 +1,6 @@
 /** Assembles what the report is made of from stored trials and finished arms. */
 import os from "node:os";
-import { type ArmResult, analyseLayers, compareArms, type LayerTrial } from "../analysis/index.js";
+import { type ArmResult, analyseLayers, compareAll, type LayerTrial } from "../analysis/index.js";
 import type { SearchConfig } from "../config/schema.js";
 import { addon } from "../native/call.js";
 import type { ReportNotice, SearchFindings } from "../report/index.js";
@@ -75,7 +75,7 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
       context: { datasets: 1, splits: 1, seedsPerTrial: 1 },
     }),
     comparisons:
-      baseline && winner.seeds.length > 0 ? [compareArms(winner, baseline, { seed: config.seed })] : [],
+      winner.seeds.length > 0 ? compareAll(winner, baseline ? [baseline] : [], { seed: config.seed }) : [],
     notices,
   };
 }

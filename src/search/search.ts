@@ -3,13 +3,12 @@
  * test, layers analysed, a report and a model folder written. Every step is stored as it ends, and a resumed search does
  * only what is missing.
  */
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { ArmResult } from "../analysis/types.js";
 import type { SearchConfig } from "../config/schema.js";
 import { TrainingError } from "../errors.js";
 import type { SearchEvent } from "../events.js";
-import { writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
+import { asWriteError, makeFolder, writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
 import {
   buildReport,
   type ReportNotice,
@@ -62,7 +61,9 @@ export async function runSearch(
   clock.enter("prepare", 0);
   await using task = await openTask(config);
   for (const message of task.notices) emit({ type: "notice", message });
-  await mkdir(config.outputDir, { recursive: true });
+  await makeFolder(config.outputDir).catch((error) => {
+    throw asWriteError(error, config.outputDir);
+  });
   const storage = config.storage ?? `sqlite:///${path.join(config.outputDir, "study.db")}`;
   await using store = SqliteStore.open(storage);
   const deadline =

@@ -2,10 +2,12 @@
  * checkpoint-<step> folders: everything a run needs to go on as if it had never stopped, also in the middle of an epoch.
  * The order of rows and the dropout masks are functions of (seed, step), so the step is all the generator state there is.
  */
+import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
+import { z } from "zod";
 import { ConfigError, type Issue } from "../errors.js";
-import { writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
+import { asWriteError, makeFolder, syncFolder, writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
 import type { Evaluation } from "./lane.js";
 import type { Totals } from "./totals.js";
 import type { LogState } from "./trainer-state.js";
@@ -31,7 +33,33 @@ const META = "permafrost_checkpoint.json";
 
 export const checkpointDir = (outputDir: string, step: number) => path.join(outputDir, `checkpoint-${step}`);
 
-/** Written beside its place and renamed into it: a checkpoint is there whole or not at all. */
+/** JSON has no NaN: a loss that was one is written as null. */
+const number = z.number().or(z.null().transform(() => Number.NaN));
+const fileFacts = z.object({ bytes: z.number(), sha256: z.string() });
+const metaSchema = z.object({
+  step: z.number().int().min(0),
+  evaluations: z.array(
+    z.object({ step: number, epoch: number, loss: number, accuracy: number, best: z.boolean() }),
+  ),
+  log: z.object({ entries: z.array(z.looseObject({})), loss: number, steps: number }),
+  totals: z.object({
+    seconds: number,
+    tokens: number,
+    flops: number,
+    cache: z.object({ hits: number, misses: number, bytes: number }),
+  }),
+  bestCheckpoint: z.string().nullable(),
+  manifest: z.record(z.string(), z.unknown()),
+  /** The binary files beside this one: a state that was cut or changed must not be gone on from. */
+  files: z.object({ [STATE]: fileFacts, [BEST]: fileFacts.optional() }),
+});
+
+/**
+ * Written beside its place and renamed into it: a checkpoint is there whole or not at all. One that was there before goes
+ * only when the new one is in place.
+ *
+ * @throws PermafrostError ERR_WRITE; nothing of the new checkpoint stays behind.
+ */
 export async function writeCheckpoint(
   outputDir: string,
   checkpoint: Checkpoint,
@@ -39,39 +67,53 @@ export async function writeCheckpoint(
 ): Promise<string> {
   const target = checkpointDir(outputDir, checkpoint.step);
   const stage = `${target}.tmp`;
-  await rm(stage, { recursive: true, force: true });
-  await mkdir(stage, { recursive: true });
-  const { state, best, ...meta } = checkpoint;
-  await writeFileAtomic(path.join(stage, STATE), state);
-  if (best) await writeFileAtomic(path.join(stage, BEST), best);
-  await writeJsonAtomic(path.join(stage, META), meta);
-  await writeJsonAtomic(path.join(stage, "trainer_state.json"), trainerState);
-  await rm(target, { recursive: true, force: true });
-  await rename(stage, target);
+  const { state, best, ...rest } = checkpoint;
+  const files = { [STATE]: factsOf(state), ...(best ? { [BEST]: factsOf(best) } : {}) };
+  try {
+    await rm(stage, { recursive: true, force: true });
+    await makeFolder(outputDir);
+    await mkdir(stage);
+    await writeFileAtomic(path.join(stage, STATE), state);
+    if (best) await writeFileAtomic(path.join(stage, BEST), best);
+    await writeJsonAtomic(path.join(stage, META), { ...rest, files });
+    await writeJsonAtomic(path.join(stage, "trainer_state.json"), trainerState);
+    await replaceFolder(stage, target);
+  } catch (error) {
+    await rm(stage, { recursive: true, force: true }).catch(() => {});
+    throw asWriteError(error, target);
+  }
   return target;
+}
+
+/** A folder cannot be renamed over a full one: the old one steps aside, and back if the new one does not come. */
+async function replaceFolder(stage: string, target: string): Promise<void> {
+  const aside = `${target}.old`;
+  await rm(aside, { recursive: true, force: true });
+  const replaced = await rename(target, aside).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      return false;
+    },
+  );
+  try {
+    await rename(stage, target);
+  } catch (error) {
+    if (replaced) await rename(aside, target);
+    throw error;
+  }
+  await syncFolder(path.dirname(target));
+  await rm(aside, { recursive: true, force: true });
 }
 
 /**
  * @param manifest of the run that wants to go on.
- * @throws ConfigError ERR_CHECKPOINT when the folder is not a checkpoint, or of another run, naming what differs.
+ * @throws ConfigError ERR_CHECKPOINT when the folder is not a whole checkpoint, or of another run, naming the file or what differs.
  */
 export async function readCheckpoint(dir: string, manifest: Checkpoint["manifest"]): Promise<Checkpoint> {
-  const read = (name: string) =>
-    readFile(path.join(dir, name)).catch((cause) => {
-      throw new ConfigError(
-        "ERR_CHECKPOINT",
-        "cannot go on from there",
-        [
-          {
-            path: path.join(dir, name),
-            expected: "a file of a checkpoint",
-            received: (cause as NodeJS.ErrnoException).code ?? "nothing",
-          },
-        ],
-        { cause },
-      );
-    });
-  const meta = JSON.parse((await read(META)).toString("utf8")) as Omit<Checkpoint, "state" | "best">;
+  const metaFile = path.join(dir, META);
+  const metaBytes = await readPart(metaFile);
+  const { files, ...meta } = parseMeta(metaFile, metaBytes.toString("utf8"));
   const issues: Issue[] = Object.entries(manifest)
     .filter(([key, value]) => JSON.stringify(meta.manifest[key]) !== JSON.stringify(value))
     .map(([key, value]) => ({
@@ -80,7 +122,50 @@ export async function readCheckpoint(dir: string, manifest: Checkpoint["manifest
       received: JSON.stringify(value) ?? "nothing",
     }));
   if (issues.length > 0) throw new ConfigError("ERR_CHECKPOINT", "the checkpoint is of another run", issues);
-  const state = await read(STATE);
-  const best = await readFile(path.join(dir, BEST)).catch(() => null);
-  return { ...meta, state, best };
+  const state = await readState(path.join(dir, STATE), files[STATE]);
+  const best = files[BEST] ? await readState(path.join(dir, BEST), files[BEST]) : null;
+  return { ...meta, log: meta.log as unknown as LogState, state, best };
 }
+
+function parseMeta(file: string, text: string): z.output<typeof metaSchema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw broken([{ path: file, expected: "JSON", received: (cause as Error).message }], cause);
+  }
+  const parsed = metaSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw broken(
+    parsed.error.issues.map((issue) => ({
+      path: `${file}: ${issue.path.join(".") || "the whole"}`,
+      expected: "what permafrost wrote there",
+      received: issue.message,
+    })),
+  );
+}
+
+async function readState(file: string, { bytes, sha256 }: z.output<typeof fileFacts>): Promise<Buffer> {
+  const state = await readPart(file);
+  if (state.length !== bytes)
+    throw broken([{ path: file, expected: `${bytes} bytes`, received: `${state.length} bytes` }]);
+  const received = factsOf(state).sha256;
+  if (received !== sha256)
+    throw broken([{ path: file, expected: `SHA-256 ${sha256}`, received: `SHA-256 ${received}` }]);
+  return state;
+}
+
+function readPart(file: string): Promise<Buffer> {
+  return readFile(file).catch((cause: NodeJS.ErrnoException) => {
+    const received = cause.code === "ENOENT" ? "no such file" : (cause.code ?? cause.message);
+    throw broken([{ path: file, expected: "a file of a checkpoint", received }], cause);
+  });
+}
+
+const broken = (issues: readonly Issue[], cause?: unknown) =>
+  new ConfigError("ERR_CHECKPOINT", "cannot go on from there", issues, { cause });
+
+const factsOf = (bytes: Uint8Array) => ({
+  bytes: bytes.length,
+  sha256: createHash("sha256").update(bytes).digest("hex"),
+});

@@ -1,6 +1,8 @@
 /** A model folder and machine options as the core's spec. */
 import os from "node:os";
+import { ConfigError } from "../errors.js";
 import type { ModelFolder } from "../models/types.js";
+import { addon } from "../native/call.js";
 import type { ModelSpec, Precision } from "../native/contract.js";
 
 export interface MachineOptions {
@@ -14,11 +16,13 @@ export interface MachineOptions {
 export const threadsOf = (options: Pick<MachineOptions, "threads">) =>
   options.threads ?? os.availableParallelism();
 
+/** @throws ConfigError ERR_CONFIG when this machine cannot run the kernels asked for. */
 export function coreSpec(
   { config, pooling }: Pick<ModelFolder, "config" | "pooling">,
   numLabels: number,
   options: MachineOptions,
 ): ModelSpec {
+  checkIsa(options.isa);
   return {
     vocabSize: config.vocab_size,
     hiddenSize: config.hidden_size,
@@ -38,6 +42,15 @@ export function coreSpec(
     isa: options.isa,
     cacheBytes: 0,
   };
+}
+
+/** The core would refuse it too, but only it knows the machine, and only we the option's name. */
+function checkIsa(isa: string): void {
+  const { isas } = addon().listDevices()[0]!;
+  if (isa === "auto" || isas.includes(isa)) return;
+  throw new ConfigError("ERR_CONFIG", "these kernels do not run on this machine", [
+    { path: "isa", expected: `auto or one of ${isas.join(", ")}`, received: JSON.stringify(isa) },
+  ]);
 }
 
 /** Memory and temporary-file bytes of the prefix cache. */

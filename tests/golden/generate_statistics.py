@@ -26,7 +26,6 @@ def distributions():
          for df in [1, 2, 3, 4.5, 10, 30, 98, 1000, 1e6]]
     tq = [(q, df) for q in [1e-12, 1e-6, 0.0017857142857142857, 0.01, 0.025, 0.3, 0.5, 0.975]
           for df in [1, 2, 4, 4.7, 48, 98, 1e5]]
-    f = [(x, a, b) for x in [0.01, 0.5, 1.0, 2.5, 10.0, 300.0] for a in [1, 2, 7, 14.5, 100] for b in [1, 5, 33, 1000]]
     b = [(k, n, q) for n in [1, 2, 10, 57, 480, 3080, 100000] for q in [0.5, 0.03, 0.9]
          for k in sorted({0, n // 20, n // 3, n // 2, (9 * n) // 10, n - 1})]
     return {
@@ -34,9 +33,7 @@ def distributions():
         "normalQuantile": [[q, stats.norm.ppf(q)] for q in p],
         "studentTSf": [[x, df, stats.t.sf(x, df)] for x, df in t],
         "studentTUpperQuantile": [[q, df, stats.t.isf(q, df)] for q, df in tq],
-        "fSf": [[x, a, c, stats.f.sf(x, a, c)] for x, a, c in f],
         "binomialCdf": [[k, n, q, stats.binom.cdf(k, n, q)] for k, n, q in b],
-        "binomialSf": [[k, n, q, stats.binom.sf(k, n, q)] for k, n, q in b],
         "fairCoinP": [[k, n, stats.binomtest(k, n, 0.5).pvalue] for k, n in
                       [(0, 1), (1, 2), (0, 5), (3, 17), (9, 18), (30, 45), (2, 100)]],
     }

@@ -124,7 +124,7 @@ function described(a: Association): string {
 /** Says how p was found, and why cells are empty. */
 function noteOf(layers: LayerFindings, read: (group: GroupFinding) => Association): string {
   const method =
-    "p: permutation test, two-sided; q: Benjamini–Hochberg over the groups; interval: BCa bootstrap over trials.";
+    "p: permutation test, two-sided; q: over all groups and methods together (Bonferroni within a group, Benjamini–Hochberg over groups); interval: BCa bootstrap over trials.";
   const empty = layers.groups.flatMap((group) => {
     const { reason } = read(group);
     return reason === null ? [] : [`${group.group}: ${reason}`];

@@ -105,7 +105,8 @@ function plainTrials(arm: ArmSummary): string {
   return arm.trials > 0 ? String(arm.trials) : NONE;
 }
 
-function testTable({ seeds, difference, rowTest, signFlip, dz }: Comparison): Table {
+function testTable({ seeds, difference, comparisons, rowTest, signFlip, dz }: Comparison): Table {
+  const family = comparisons > 1 ? `, after Holm over ${comparisons} comparisons` : "";
   const rows = [
     [
       "Interval over seeds and rows",
@@ -114,8 +115,8 @@ function testTable({ seeds, difference, rowTest, signFlip, dz }: Comparison): Ta
     ],
     [
       "Exact sign flips over rows (McNemar, seeds summed)",
-      `p = ${probability(rowTest.p)}`,
-      `must be below ${fixed(1 - difference.ci.level, 2)}; ${plural(rowTest.winnerRows, "row")} for, ${rowTest.baselineRows} against`,
+      `p = ${probability(rowTest.adjustedP)}`,
+      `must be below ${fixed(rowTest.alpha, 2)}${family}; ${plural(rowTest.winnerRows, "row")} for, ${rowTest.baselineRows} against`,
     ],
     [
       `Exact sign flips over ${plural(seeds.length, "seed")}`,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compareArms, rowTest, spreadOf } from "../../../src/analysis/compare.js";
+import { compareAll, compareArms, rowTest, spreadOf } from "../../../src/analysis/compare.js";
 import { twoWay } from "../../../src/analysis/interval.js";
 import { Random } from "../../../src/analysis/random.js";
 import { arm, twoArms } from "./arms.js";
@@ -70,10 +70,36 @@ describe("numbers", () => {
     expect(Math.abs(interval(3).ci.low - interval(2).ci.low)).toBeLessThan(0.2 * interval(2).standardError);
   });
 
-  it("several comparisons widen the interval", () => {
-    const { ci } = compareArms(winner, baseline, { seed: 1, comparisons: 3 }).difference;
+  it("several baselines are one family: intervals after Bonferroni, p of the row tests after Holm", () => {
+    const others = [12, 30].map((wrong) =>
+      arm(
+        `arm ${wrong}`,
+        [0, 1, 2].map((k) => rows(100, wrong + k)),
+      ),
+    );
+    const all = compareAll(winner, [baseline, ...others], { seed: 1 });
+    const { ci } = all[0]!.difference;
     expect(ci.level).toBeCloseTo(1 - 0.05 / 3, 12);
     expect(ci.high - ci.low).toBeGreaterThan(found.difference.ci.high - found.difference.ci.low);
+    expect(all.map((c) => c.rowTest.p)).toEqual(
+      [2 / 2 ** 6, 2 / 2 ** 10, 2 / 2 ** 28].map((p) => expect.closeTo(p, 12)),
+    );
+    expect(all.map((c) => c.rowTest.adjustedP)).toEqual(
+      [2 / 2 ** 6, (2 * 2) / 2 ** 10, (3 * 2) / 2 ** 28].map((p) => expect.closeTo(p, 12)),
+    );
+    expect(all.map((c) => c.rowTest.alpha)).toEqual([0.05, 0.05, 0.05].map((a) => expect.closeTo(a, 12)));
+    expect(compareAll(winner, [baseline], { seed: 1 })).toEqual([found]);
+    expect(compareAll(winner, [], { seed: 1 })).toEqual([]);
+  });
+
+  it("a baseline beaten alone may not be beaten any more as one of many", () => {
+    // p = 2/2^6 = .031 alone; the weakest of six keeps it, six such are worth six times that.
+    const same = Array.from({ length: 6 }, (_, i) => ({ ...baseline, name: `arm ${i}` }));
+    expect(found.rowTest.adjustedP).toBeLessThan(0.05);
+    for (const { rowTest, verdict } of compareAll(winner, same, { seed: 1 })) {
+      expect(rowTest.adjustedP).toBeCloseTo((6 * 2) / 2 ** 6, 12);
+      expect(verdict.word).toBe("no difference shown");
+    }
   });
 
   it("spread of one value has no sd", () =>

@@ -11,9 +11,7 @@ export interface Golden {
     readonly normalQuantile: readonly (readonly [number, number])[];
     readonly studentTSf: readonly Row3[];
     readonly studentTUpperQuantile: readonly Row3[];
-    readonly fSf: readonly Row4[];
     readonly binomialCdf: readonly Row4[];
-    readonly binomialSf: readonly Row4[];
     readonly fairCoinP: readonly Row3[];
   };
   readonly correlations: readonly {

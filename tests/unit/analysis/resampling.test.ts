@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fairCoinP } from "../../../src/analysis/distributions.js";
-import { benjaminiHochberg, holm } from "../../../src/analysis/multiplicity.js";
+import { groupedQ, holm } from "../../../src/analysis/multiplicity.js";
 import { Random } from "../../../src/analysis/random.js";
 import { kendallW } from "../../../src/analysis/ranking.js";
 import { distinctIds, identity, midranks, midranksOf } from "../../../src/analysis/ranks.js";
@@ -25,11 +25,29 @@ describe("golden", () => {
 
   it("Benjamini–Hochberg and Holm", () => {
     for (const { p, bh, holm: expected } of golden.multiplicity) {
-      for (const [i, q] of benjaminiHochberg(p).entries()) expectClose(q, bh[i]!, `BH ${p[i]}`);
+      for (const [i, [q]] of groupedQ(p.map((one) => [one])).entries()) expectClose(q!, bh[i]!, `BH ${p[i]}`);
       for (const [i, q] of holm(p).entries()) expectClose(q, expected[i]!, `Holm ${p[i]}`);
     }
-    expect(benjaminiHochberg([])).toEqual([]);
+    expect(groupedQ([])).toEqual([]);
     expect(() => holm([0.5, Number.NaN])).toThrow(RangeError);
+  });
+
+  it("several tests a group: a group passes with a test of its own, at the level it had to meet", () => {
+    const p = [
+      [0.001, 0.04, 0.9],
+      [0.03, null, 0.03],
+      [0.6, 0.012, 0.0041],
+      [null, null, null],
+    ];
+    // After Bonferroni: .003, .06, .0123; sorted .003, .0123, .06 over three groups.
+    const q = groupedQ(p);
+    expect(q.map((tests) => tests.map((one) => one && Number(one.toFixed(5))))).toEqual([
+      [0.009, 0.12, 1],
+      [0.06, null, 0.06],
+      [1, 0.054, 0.01845],
+      [null, null, null],
+    ]);
+    expect(() => groupedQ([[Number.NaN]])).toThrow(RangeError);
   });
 
   it("McNemar, sign flips over seeds, sign flips of integers", () => {

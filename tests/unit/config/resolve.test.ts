@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { resolve } from "../../../src/config/resolve.js";
+import { ELSEWHERE } from "../../../src/config/elsewhere.js";
+import { findOption, resolve } from "../../../src/config/resolve.js";
 import { searchOptions, trainOptions } from "../../../src/config/schema.js";
 
 const files = { model: "m", train: "t", validation: "v" };
@@ -30,7 +31,7 @@ test("any spelling of a name, defaults filled in, frozen", () => {
   expect(warnings).toEqual([]);
 });
 
-test("old names are taken with a warning", () => {
+test("old names are taken with a warning, names that others use today without", () => {
   const { config, warnings } = resolve(trainOptions, {
     ...files,
     warmup_ratio: 0.2,
@@ -41,7 +42,6 @@ test("old names are taken with a warning", () => {
   expect(warnings).toEqual([
     "warmup_ratio is an old name of warmup_steps; use warmup_steps",
     "evaluation_strategy is an old name of eval_strategy; use eval_strategy",
-    "bf16 is an old name of precision; use precision",
   ]);
 });
 
@@ -69,4 +69,29 @@ test("an option twice is a problem, not a choice", () => {
   expect(problems(() => resolve(trainOptions, { ...files, learning_rate: 1, learningRate: 2 }))).toContain(
     "each option once",
   );
+});
+
+test("what other programs have and we do not is refused with what to do", () => {
+  expect(
+    problems(() => resolve(trainOptions, { ...files, fp16: true, groupByLength: true, report_to: "none" })),
+  ).toMatchInlineSnapshot(`
+    "3 problems in options
+      fp16            expected a known option, received an unknown one; fp16 arithmetic is not offered: use precision bf16 (save_dtype fp16 writes the weights as fp16)
+      groupByLength   expected a known option, received an unknown one; not needed: batches are packed, no padding is ever computed
+      report_to       expected a known option, received an unknown one; not offered: trainer_state.json holds the log"
+  `);
+  for (const name of ELSEWHERE) expect(findOption(trainOptions, name), name).toBeUndefined();
+});
+
+test("a list of another length: how many are wanted, and of what", () => {
+  const range = (learning_rate_range: unknown) =>
+    problems(() => resolve(searchOptions, { ...files, test: "t", learning_rate_range }));
+  expect(range([1])).toContain("expected 2 values (range of the global rate, as JSON: [1e-6,1e-3])");
+  expect(range([1, 2, 3])).toContain("expected 2 values");
+  expect(range(["a", 2])).toContain("learning_rate_range.0");
+});
+
+test("threads: at most what the core takes", () => {
+  expect(problems(() => resolve(trainOptions, { ...files, threads: 1025 }))).toContain("a number ≤ 1024");
+  expect(resolve(trainOptions, { ...files, threads: 1024 }).config.threads).toBe(1024);
 });

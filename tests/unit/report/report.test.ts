@@ -3,6 +3,7 @@ import { analyseLayers, compareArms } from "../../../src/analysis/index.js";
 import type { LayerTrial } from "../../../src/analysis/types.js";
 import {
   buildReport,
+  parseReport,
   REPORT_FORMAT,
   renderHtml,
   renderJson,
@@ -222,8 +223,8 @@ describe("terminal", () => {
       Layers. 2 of 8 groups pass q < .05: head (better with a higher rate); layer.5 (better
       trained). Nothing is shown for embeddings, layer.0–4.
 
-      With 59 random trials |r| must exceed .26 at p < .05, and .35 after correction over 8
-      groups; weaker layers cannot be told from chance.
+      With 59 random trials |r| must exceed .26 at p < .05, and .39 after correction over 8 groups
+      and 3 methods; weaker layers cannot be told from chance.
 
       Layers by agreement of the methods, strongest first
       Group       Mean rank  Frozen or not  Rate  Rate given global  Reading
@@ -273,4 +274,60 @@ describe("json", () => {
     expect(parsed.trials[0].value).toBeNull();
     expect(JSON.parse(renderJson(findings)).comparisons[0].verdict.word).toBe("no difference shown");
   });
+});
+
+describe("reading a report again", () => {
+  type Loose = Record<string, unknown>;
+  const again = (change: (json: Loose) => unknown) => parseReport(change(JSON.parse(renderJson(findings))));
+
+  it("gives what was written, and the same page", () => {
+    const parsed = again((json) => json);
+    expect("issues" in parsed ? parsed.issues : []).toEqual([]);
+    expect("findings" in parsed && renderMarkdown(buildReport(parsed.findings))).toBe(renderMarkdown(report));
+  });
+
+  it("takes null for what was not finite", () => {
+    const parsed = again((json) => {
+      (json.comparisons as { winner: Loose }[])[0]!.winner.optimism = null;
+      return json;
+    });
+    expect("findings" in parsed && parsed.findings.comparisons[0]!.winner.optimism).toBeNaN();
+  });
+
+  it.each<[string, (json: Loose) => unknown, string, string]>([
+    ["another file", () => ({ study: {}, trials: [] }), "study.name", "a string"],
+    ["a list", () => [], "the whole", "an object"],
+    ["null", () => null, "the whole", "an object"],
+    ["no layers", ({ layers: _, ...rest }) => rest, "layers", "an object"],
+    [
+      "text for a rate",
+      (json) => spoil(json, ["trials", 0, "rates", "head"], "fast"),
+      "trials.0.rates.head",
+      "a number",
+    ],
+    [
+      "an unknown state",
+      (json) => spoil(json, ["trials", 3, "state"], "LOST"),
+      "trials.3.state",
+      'one of "RUNNING"',
+    ],
+    [
+      "a number missing",
+      (json) => spoil(json, ["comparisons", 0, "rows"], undefined),
+      "comparisons.0.rows",
+      "a number",
+    ],
+    ["a later format", (json) => ({ ...json, format: "permafrost-report/9" }), "format", REPORT_FORMAT],
+  ])("refuses %s, naming the key", (_, change, path, expected) => {
+    const parsed = again(change);
+    const issue = "issues" in parsed ? parsed.issues.find((one) => one.path === path) : undefined;
+    expect(issue?.expected).toContain(expected);
+  });
+
+  function spoil(json: Loose, path: readonly (string | number)[], value: unknown): Loose {
+    let at = json as Record<string | number, unknown>;
+    for (const key of path.slice(0, -1)) at = at[key] as Loose;
+    at[path.at(-1)!] = value;
+    return json;
+  }
 });

@@ -1,0 +1,82 @@
+/** A run as a caller sees it: result, progress, and every way to stop it. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { Run } from "../../src/run.js";
+
+setFlagsFromString("--expose-gc");
+const gc = runInNewContext("gc") as () => void;
+
+/** Work that ends only when it is told to. */
+const endless = (_: unknown, signal: AbortSignal) =>
+  new Promise<never>((_, reject) => {
+    // As the core does it: a poll, so that nothing but the run itself holds on to the signal.
+    const poll = setInterval(() => {
+      if (!signal.aborted) return;
+      clearInterval(poll);
+      reject(signal.reason);
+    }, 5);
+  });
+
+test("a signal that nobody else holds still aborts, whatever the garbage collector does", async () => {
+  const run = new Run(endless, AbortSignal.timeout(300));
+  const collect = setInterval(gc, 10);
+  const outcome = await Promise.race([
+    run.then(null, (error: unknown) => (error as Error).name),
+    sleep(3000, "never aborted"),
+  ]);
+  clearInterval(collect);
+  await run[Symbol.asyncDispose]();
+  expect(outcome).toBe("TimeoutError");
+});
+
+test("rejects with the signal's reason, aborted before or during the work", async () => {
+  const reason = new Error("enough");
+  await expect(new Run(endless, AbortSignal.abort(reason))).rejects.toBe(reason);
+  const controller = new AbortController();
+  const run = new Run(endless, controller.signal);
+  setTimeout(() => controller.abort(reason), 20);
+  await expect(run).rejects.toBe(reason);
+});
+
+test("leaves no listener on a signal that outlives it", async () => {
+  const { signal } = new AbortController();
+  const listeners: string[] = [];
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners.push("added");
+    add(...args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    listeners.push("removed");
+    remove(...args);
+  };
+  expect(await new Run(async () => 7, signal)).toBe(7);
+  await expect(
+    new Run(async () => {
+      throw new Error("failed");
+    }, signal),
+  ).rejects.toThrow("failed");
+  expect(listeners).toEqual(["added", "removed", "added", "removed"]);
+});
+
+test("yields every event; leaving the iteration stops the work", async () => {
+  const counted = new Run<number, string>(async (emit) => {
+    for (let i = 0; i < 3; i += 1) emit(i);
+    return "done";
+  });
+  const seen: number[] = [];
+  for await (const event of counted) seen.push(event);
+  expect([seen, await counted]).toEqual([[0, 1, 2], "done"]);
+
+  let stopped: AbortSignal | undefined;
+  const left = new Run<number, never>((emit, signal) => {
+    emit(1);
+    stopped = signal;
+    return endless(emit, signal);
+  });
+  for await (const _ of left) break;
+  expect(stopped!.aborted).toBe(true);
+});
