@@ -101,6 +101,14 @@ export function storeContract(name: string, open: () => Store): void {
       expect((await store.trials(studyId))[0]).toMatchObject({ state: "RUNNING", params: result.params });
     });
 
+    test("a waiting trial that holds parameters is claimed with those it then runs with", async () => {
+      const { studyId } = await study();
+      const [made] = (await store.createTrials(studyId, [{ state: "WAITING", ...result }], 0))!;
+      const params = { x: 2e-4, c: "a" };
+      expect(await store.claimTrial(made!.trialId, { ...result, params })).toBe(true);
+      expect((await store.trials(studyId))[0]).toMatchObject({ state: "RUNNING", params });
+    });
+
     test("an interrupted trial has one winner and one successor", async () => {
       const { studyId } = await study();
       const { trialId } = await running(studyId);

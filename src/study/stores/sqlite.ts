@@ -297,8 +297,10 @@ function write(db: Database, trialId: number, update: TrialUpdate): void {
     const distribution = update.distributions?.[name];
     if (!distribution) throw new StoreError("ERR_STORE_PARAM", `A parameter without a distribution: ${name}`);
     checkKey(name);
+    // A waiting trial may hold parameters already: Optuna's add_trial stores them before anybody claims it.
     db.prepare(
-      "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)",
+      `INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)
+       ON CONFLICT (trial_id, param_name) DO UPDATE SET param_value = excluded.param_value, distribution_json = excluded.distribution_json`,
     ).run(trialId, name, toInternal(distribution, value, name), distributionToJson(distribution));
   }
   for (const [step, value] of update.intermediateValues ?? []) {
