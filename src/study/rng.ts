@@ -1,7 +1,7 @@
 /**
  * Random numbers for samplers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
  * SC 2011). Counter-based: the numbers of trial n are a function of (seed, purpose, n) alone, whatever was drawn before, in
- * this process or an earlier one. That is why a resumed study proposes what the uninterrupted one would have.
+ * this process or an earlier one: a resumed study draws what the uninterrupted one would have (see turns.ts for its history).
  */
 
 const ROUND_MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;

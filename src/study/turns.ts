@@ -2,6 +2,10 @@
  * Turns: the order in which a study that was never interrupted would have run its trials. A trial that was killed and the
  * ones that repeat it share one turn. Random numbers and the history a sampler sees go by turns, not by Optuna's numbers
  * (which count the killed ones), so a resumed study proposes what the uninterrupted one would have.
+ *
+ * With one exception: of several trials that run together, a kill may fall between the records of two. The next proposal
+ * then knows the result of one alone, where it would have known all. The randomised arm, which reads no results, is
+ * never touched by that.
  */
 import type { TrialRecord } from "./types.js";
 
@@ -9,7 +13,7 @@ import type { TrialRecord } from "./types.js";
 export interface RetryAttrs {
   /** Number of the trial that was planned first. */
   readonly failed_trial: number;
-  /** Numbers of all that were lost, oldest first. */
+  /** Numbers of those that were lost with their process, oldest first; not of those given back. */
   readonly retry_history: readonly number[];
 }
 
