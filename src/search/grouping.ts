@@ -3,8 +3,9 @@
  * one. What a trial gives does not depend on its company, so this decides time alone.
  *
  * A time limit may end the search before all groups have run. The randomised arm must then still be a sample of the whole
- * space, and not of its cheap part: groups run in the order of the turns of their first members. Turns say nothing of
- * parameters, and each group has one first member, so every order of the groups is equally likely.
+ * space, and not of its cheap part: groups run in the order of the turns of their first members. Which member is first is
+ * decided by its parameters alone, those say nothing of turns, and each group has one: every order of the groups is
+ * equally likely.
  */
 import type { QueuedTrial } from "../study/study.js";
 import type { LayerRates } from "../train/layer-rates.js";
@@ -25,8 +26,11 @@ export function nextGroup(
   if (arm === undefined || arm === "optimized") return [];
   const block = queued
     .filter((trial) => trial.arm === arm)
-    .map(({ trialId, params }, turn) => ({ trialId, turn, cost: stepCost(decodeRates(groups, params)) }))
-    .sort((a, b) => a.cost - b.cost || a.turn - b.turn);
+    .map(({ trialId, params }, turn) => ({
+      ...{ trialId, turn, cost: stepCost(decodeRates(groups, params)) },
+      rate: Number(params.learning_rate),
+    }))
+    .sort((a, b) => a.cost - b.cost || a.rate - b.rate || a.turn - b.turn);
   const together = Array.from({ length: Math.ceil(block.length / lanes) }, (_, i) =>
     block.slice(i * lanes, (i + 1) * lanes),
   );
