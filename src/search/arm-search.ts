@@ -5,7 +5,8 @@
  * knowing the parameters of those before it.
  */
 import type { SearchEvent, SearchPhase } from "../events.js";
-import { armOf, type Study } from "../study/study.js";
+import type { TrialResult } from "../study/store.js";
+import type { Study } from "../study/study.js";
 import type { Trial } from "../study/trial.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Task } from "../train/task.js";
@@ -91,13 +92,14 @@ async function runTrials(
     },
     signal,
   );
-  for (const [lane, trial] of trials.entries()) {
-    await record(trial, rates[lane]!, outcomes[lane]!);
-    await emitEnd(study, trial, rates[lane]!, outcomes[lane]!, options, emit);
-  }
+  const results = trials.map(
+    (trial, lane) => [trial, resultOf(trial, rates[lane]!, outcomes[lane]!)] as const,
+  );
+  await study.finish(new Map(results));
+  await emitEnds(study, trials, rates, outcomes, options, emit);
 }
 
-function record(trial: Trial, rates: LayerRates, outcome: LaneOutcome): Promise<void> {
+function resultOf(trial: Trial, rates: LayerRates, outcome: LaneOutcome): TrialResult {
   const last = outcome.evaluations.at(-1);
   const attrs: TrialAttrs = {
     rates,
@@ -107,33 +109,36 @@ function record(trial: Trial, rates: LayerRates, outcome: LaneOutcome): Promise<
     flops: outcome.flops,
     trained_parameters: outcome.trainedParameters,
   };
-  if (outcome.state === "diverged") return trial.fail("nan_loss", { ...attrs });
-  if (outcome.state === "pruned") return trial.prune({ ...attrs });
-  return trial.complete(last!.accuracy, { ...attrs });
+  if (outcome.state === "diverged") return trial.failed("nan_loss", { ...attrs });
+  if (outcome.state === "pruned") return trial.pruned({ ...attrs });
+  return trial.completed(last!.accuracy, { ...attrs });
 }
 
-async function emitEnd(
+async function emitEnds(
   study: Study,
-  trial: Trial,
-  rates: LayerRates,
-  outcome: LaneOutcome,
+  trials: readonly Trial[],
+  rates: readonly LayerRates[],
+  outcomes: readonly LaneOutcome[],
   options: ArmSearchOptions,
   emit: (event: SearchEvent) => void,
 ): Promise<void> {
   const planned = await study.planned();
   const best = bestTrial(planned);
-  const own = planned.find((t) => t.number === trial.number)!;
-  emit({
-    type: "trialEnd",
-    phase: options.phase,
-    number: trial.number,
-    arm: armOf(own),
-    state: own.state,
-    value: own.value,
-    rates,
-    seconds: outcome.seconds,
-    best: best && { number: best.number, value: best.value! },
-    finished: planned.filter(isFinished).length,
-    total: options.nTrials,
-  });
+  const finished = planned.filter(isFinished).length - trials.length;
+  for (const [lane, { number, arm }] of trials.entries()) {
+    const { state, value } = planned.find((t) => t.number === number)!;
+    emit({
+      type: "trialEnd",
+      phase: options.phase,
+      number,
+      arm,
+      state,
+      value,
+      rates: rates[lane]!,
+      seconds: outcomes[lane]!.seconds,
+      best: best && { number: best.number, value: best.value! },
+      finished: finished + lane + 1,
+      total: options.nTrials,
+    });
+  }
 }

@@ -9,7 +9,7 @@ import { Rng } from "./rng.js";
 import type { Sampler } from "./sampler.js";
 import { RandomSampler } from "./samplers/random.js";
 import { checkSpaceAgainst, distributionsOf, validateSpace } from "./space.js";
-import type { Attrs, Store, StoredStudy } from "./store.js";
+import type { Attrs, Store, StoredStudy, TrialResult } from "./store.js";
 import { studyExists, studyMissing } from "./stores/errors.js";
 import { Trial } from "./trial.js";
 import { inTurn, nextTurn, retryOf, turnsOf } from "./turns.js";
@@ -204,6 +204,12 @@ export class Study {
       const made = await store.createTrials(this.stored.studyId, [trial], trials.length);
       if (made) return this.#running(made[0]!, params, arm);
     }
+  }
+
+  /** Ends trials that ran together, in one step: after a crash all have ended, or all are repeated. */
+  async finish(results: ReadonlyMap<Trial, TrialResult>): Promise<void> {
+    const byId = [...results].map(([trial, result]) => [trial.trialId, result] as const);
+    await this.options.store.finishTrials(new Map(byId));
   }
 
   /**

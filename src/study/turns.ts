@@ -3,9 +3,8 @@
  * ones that repeat it share one turn. Random numbers and the history a sampler sees go by turns, not by Optuna's numbers
  * (which count the killed ones), so a resumed study proposes what the uninterrupted one would have.
  *
- * With one exception: of several trials that run together, a kill may fall between the records of two. The next proposal
- * then knows the result of one alone, where it would have known all. The randomised arm, which reads no results, is
- * never touched by that.
+ * Of several trials that run together, the next proposal must know all results or none, wherever a kill falls: they are
+ * asked for in turn and end in one step (`Study.finish`). Another number of lanes makes another study after the queue.
  */
 import type { TrialRecord } from "./types.js";
 

@@ -132,8 +132,10 @@ export class SqliteStore implements Store {
     });
   }
 
-  async finishTrial(trialId: number, result: TrialResult): Promise<void> {
-    await this.#transaction((db) => this.#finish(db, trialId, result));
+  async finishTrials(results: ReadonlyMap<number, TrialResult>): Promise<void> {
+    await this.#transaction((db) => {
+      for (const [trialId, result] of results) this.#finish(db, trialId, result);
+    });
   }
 
   async interruptTrial(trialId: number, systemAttrs: Attrs, successor: NewTrial | null): Promise<boolean> {
