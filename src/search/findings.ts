@@ -17,7 +17,7 @@ import type { Split, Task } from "../train/task.js";
 import { isFinished, type TrialAttrs } from "./choice.js";
 
 /** A stored trial as the analysis reads it; null for one that never ran here (made by another program). */
-export function layerTrial(record: TrialRecord): LayerTrial | null {
+function layerTrial(record: TrialRecord): LayerTrial | null {
   const { rates, seconds, flops, trained_parameters } = record.userAttrs as Partial<TrialAttrs>;
   if (!rates || !isFinished(record)) return null;
   return {

@@ -12,8 +12,12 @@ import type { LayerRates } from "../train/layer-rates.js";
 import { decodeRates } from "./space.js";
 
 /**
- * The trials to run next, as ids; none when the next is an optimised one. Those stay in the order they were proposed in:
- * a proposal follows from the results before it, and holding it back for company would make it stale.
+ * The trials to run next, as ids; none when the next is an optimised one: those run in the order they are proposed in.
+ *
+ * Holding a proposal back until one of its depth comes would make it stale. Giving the later proposals of a group the
+ * first's `freeze_to` fills two lanes better (simulated, six layers: 84–94 % to 97–99 % of the slower lane's work at 60
+ * trials), but it halves the depths a study tries, more so with more lanes, and at 60 trials the configurations found were
+ * no better and by trend worse (−.0007 ± .0005 of accuracy). Their order is worth more than their company.
  *
  * @param queued in the order of turns.
  */

@@ -50,16 +50,17 @@ export async function runSearch(
   const clock = new PhaseClock(emit);
   clock.enter("prepare", 0);
   await using task = await openTask(config);
-  for (const message of task.notices) emit({ type: "notice", message });
+  const notify = (message: string) => emit({ type: "notice", message });
+  task.notices.forEach(notify);
   await mkdir(config.outputDir, { recursive: true });
   const storage = config.storage ?? `sqlite:///${path.join(config.outputDir, "study.db")}`;
   await using store = SqliteStore.open(storage);
   const manifest = manifestOf(task, config);
-  const { layers, uniform } = await openStudies(store, task.groups, config, manifest);
+  const { layers, uniform } = await openStudies(store, task.groups, config, manifest, notify);
   const notices: ReportNotice[] = task.notices.map((text) => ({ tone: "info", text }));
   const warn = (text: string) => {
     notices.push({ tone: "warning", text });
-    emit({ type: "notice", message: text });
+    notify(text);
   };
 
   const lanes = config.lanes ?? threadsOf(config);

@@ -29,6 +29,7 @@ export async function openStudies(
   groups: readonly string[],
   config: SearchConfig,
   manifest: Manifest,
+  notify: (message: string) => void,
 ): Promise<Studies> {
   const { studyName, nTrials, resume } = config;
   const names = config.baseline ? [studyName, `${studyName}-uniform`] : [studyName];
@@ -36,9 +37,12 @@ export async function openStudies(
     checkStudyName(name);
     if (!resume && (await store.findStudy(name))) throw studyExists(store.url, name);
   }
+  const empty = (await store.studyNames()).length === 0;
+  if (resume && empty) notify(`nothing to resume in ${store.url}: the search begins`);
   const open = async (options: StudyOptions, starts: readonly Start[]) => {
-    // A search that was killed between the two has the first alone.
-    const going = resume && (options.studyName === studyName || (await store.findStudy(options.studyName)));
+    // A search that was killed at its very beginning has none of the two, or the first alone.
+    const going =
+      resume && ((await store.findStudy(options.studyName)) || (options.studyName === studyName && !empty));
     const study = going ? await Study.resume(options, config.force) : await Study.create(options);
     await study.queueFirst(starts);
     return study;

@@ -1,6 +1,6 @@
 /** Searches from outside: long enough for every arm, out of time, stopped, killed, on a full disk, gone on with. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -290,6 +290,16 @@ describe("going on", () => {
     const lost = [...after.search, ...after.baseline].filter((t) => t.systemAttrs["permafrost:interrupted"]);
     expect(lost).toHaveLength(interrupted);
   }, 120_000);
+
+  test("after a kill before there was a study: it begins, and says so; another name in the file is still missing", async () => {
+    const args = flags("empty", "--n-trials", "1", "--n-seeds", "1", "--resume");
+    mkdirSync(at("empty"));
+    await SqliteStore.open(`sqlite:///${at("empty/study.db")}`).close();
+    const run = permafrost(args.filter((flag) => flag !== "--quiet"));
+    expect([run.status, run.stderr]).toEqual([0, expect.stringContaining("nothing to resume")]);
+    const other = permafrost([...args, "--study-name", "other"]);
+    expect([other.status, other.stderr]).toEqual([4, expect.stringContaining("ERR_STORE_STUDY_MISSING")]);
+  });
 
   test("after SIGINT, however often: what ran waits, and the end is that of a search never stopped", async () => {
     const args = flags("stopped", ...slow);

@@ -30,7 +30,7 @@ export function verdictSection(findings: SearchFindings): Section {
   return { id: "verdict", title: "Does it beat plain fine-tuning?", blocks };
 }
 
-function testReads({ study }: SearchFindings): Block {
+function testReads({ study, winner }: SearchFindings): Block {
   const times = study.testReadAt;
   if (times.length > 1)
     return {
@@ -42,7 +42,7 @@ function testReads({ study }: SearchFindings): Block {
     };
   const text =
     times.length === 1
-      ? `The test set was read once, at ${times[0]}, after the search had ended and both configurations were fixed.`
+      ? `The test set was read once, at ${times[0]}, after the search had ended and ${winner ? "its configuration was" : "both configurations were"} fixed.`
       : "The test set has not been read.";
   return { kind: "paragraph", text };
 }
