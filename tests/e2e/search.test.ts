@@ -153,7 +153,7 @@ describe("a time limit", () => {
       "--num_train_epochs",
       "1",
       "--max_steps",
-      "2500",
+      "4000",
       "--eval_strategy",
       "no",
       "--n-seeds",
