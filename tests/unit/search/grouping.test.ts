@@ -30,8 +30,8 @@ describe("groups", () => {
     ...[trial(8, 2, "optimized"), trial(9, 0, "optimized")],
   ];
 
-  test("hold trials of one arm and of similar cost; the arms stay in order", () => {
-    expect(run(queue, 2)).toEqual([[1, 0], [2], [3, 7], [4, 6], [5]]);
+  test("hold trials of one arm and of similar cost, the cheapest alone; the arms stay in order", () => {
+    expect(run(queue, 2)).toEqual([[0, 2], [1], [5, 3], [6], [7, 4]]);
   });
 
   test("of one lane are the queue itself; of many, the arm", () => {
