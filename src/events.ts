@@ -67,7 +67,8 @@ export type SearchEvent =
       readonly type: "seedEnd";
       readonly arm: string;
       readonly seed: number;
-      readonly validation: number;
+      /** Accuracy; null when the retraining diverged. */
+      readonly validation: number | null;
       readonly seconds: number;
       readonly finished: number;
       readonly total: number;

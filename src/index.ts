@@ -59,8 +59,8 @@ interface Abortable {
  * const { rates } = await search({ model: "minilm", train: "train.jsonl", validation: "dev.jsonl", test: "test.jsonl" });
  */
 export function search({ signal, ...options }: SearchOptions & Abortable): Run<SearchEvent, SearchResult> {
-  const { config, warnings } = resolve(searchOptions, options);
   return new Run(async (emit, stop) => {
+    const { config, warnings } = resolve(searchOptions, options);
     for (const message of warnings) emit({ type: "notice", message });
     return runSearch(config, emit, stop);
   }, signal);
@@ -68,8 +68,8 @@ export function search({ signal, ...options }: SearchOptions & Abortable): Run<S
 
 /** Trains one configuration and writes a model folder to `outputDir`. */
 export function fineTune({ signal, ...options }: TrainOptions & Abortable): Run<TrainEvent, TrainResult> {
-  const { config, warnings } = resolve(trainOptions, options);
   return new Run(async (emit, stop) => {
+    const { config, warnings } = resolve(trainOptions, options);
     for (const message of warnings) emit({ type: "notice", message });
     return runFineTune(config, emit, stop);
   }, signal);

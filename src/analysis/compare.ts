@@ -120,7 +120,8 @@ function seedPair(w: SeedResult, b: SeedResult, d: Int8Array): SeedPair {
   };
 }
 
-function summarise(arm: ArmResult, rows: number): ArmSummary {
+/** An arm by itself: mean and spread of its seeds, what it cost. @param rows of test. */
+export function summarise(arm: ArmResult, rows: number): ArmSummary {
   const test = spreadOf(arm.seeds.map(accuracy));
   const groups = inNetworkOrder(Object.keys(arm.rates));
   return {

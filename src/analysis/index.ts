@@ -1,5 +1,5 @@
 /** Records in, findings out. Knows nothing of studies, training or reports. */
-export { type CompareOptions, compareAll, compareArms } from "./compare.js";
+export { type CompareOptions, compareAll, compareArms, summarise } from "./compare.js";
 export type * from "./findings.js";
 export { type AnalyseOptions, analyseLayers, type LayerContext } from "./layers.js";
 export { bestTrials, history, paretoFront } from "./pareto.js";

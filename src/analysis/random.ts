@@ -1,37 +1,29 @@
 /**
- * The analysis' own seeded generator: xoshiro128** (Blackman & Vigna, "Scrambled Linear Pseudorandom Number Generators",
- * ACM TOMS 2021). Period 2^128 − 1, 32-bit operations only, so the same numbers on every machine.
+ * The analysis' own seeded generator.
  *
  * A stream is named by (seed, label): adding a group or a test leaves the numbers of the others as they were.
  * Training uses the native core's Philox, not this.
  */
+import { Xoshiro } from "../random/xoshiro.js";
+
 export class Random {
-  readonly #state: Uint32Array;
+  #words: Xoshiro;
 
   constructor(seed: number, label = "") {
     if (!Number.isSafeInteger(seed)) throw new RangeError(`seed: expected an integer, received ${seed}`);
-    this.#state = seedState(seed, label);
+    this.#words = new Xoshiro(seedState(seed, label));
   }
 
   /** From the generator's own four words, not all zero: to check it against the published algorithm. */
   static fromState(words: readonly [number, number, number, number]): Random {
     const random = new Random(0);
-    random.#state.set(words);
+    random.#words = new Xoshiro(words);
     return random;
   }
 
   /** Uniform over 0 … 2^32 − 1. */
   uint32(): number {
-    const s = this.#state;
-    const s1 = s[1]!;
-    const result = Math.imul(rotateLeft(Math.imul(s1, 5), 7), 9) >>> 0;
-    s[2]! ^= s[0]!;
-    s[3]! ^= s1;
-    s[1]! ^= s[2]!;
-    s[0]! ^= s[3]!;
-    s[2]! ^= s1 << 9;
-    s[3] = rotateLeft(s[3]!, 11);
-    return result;
+    return this.#words.uint32();
   }
 
   /** Uniform over [0, 1), 53 bits. */
@@ -42,10 +34,7 @@ export class Random {
 
   /** Uniform over 0 … n − 1, without modulo bias. 1 ≤ n ≤ 2^32. */
   below(n: number): number {
-    const limit = 0x100000000 - (0x100000000 % n);
-    let x = this.uint32();
-    while (x >= limit) x = this.uint32();
-    return x % n;
+    return this.#words.below(n);
   }
 
   /** Standard normal (Box–Muller, the cosine half only: one call, two uniforms). */
@@ -62,10 +51,6 @@ export class Random {
       values[j] = kept;
     }
   }
-}
-
-function rotateLeft(x: number, k: number): number {
-  return (x << k) | (x >>> (32 - k));
 }
 
 /** MurmurHash3's 32-bit finaliser: every input bit reaches every output bit. */

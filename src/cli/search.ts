@@ -66,7 +66,7 @@ function progressPrinter({ terminal }: Context): (event: SearchEvent) => void {
       }
       case "seedEnd":
         return terminal.log(
-          `  ${event.arm}  seed ${event.seed}  validation ${event.validation.toFixed(4)}  ${event.seconds.toFixed(1)} s  (${event.finished}/${event.total})`,
+          `  ${event.arm}  seed ${event.seed}  validation ${event.validation?.toFixed(4) ?? "diverged"}  ${event.seconds.toFixed(1)} s  (${event.finished}/${event.total})`,
         );
       case "saved":
         return terminal.status("");

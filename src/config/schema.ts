@@ -269,7 +269,7 @@ export const searchOptions = {
     kind: "number",
     group: "search",
     hyphens: true,
-    doc: "seconds after which no trial starts; default: none",
+    doc: "seconds after which no trial starts, half of them for the baseline; default: none",
   }),
   n_random_trials: option(count(0).optional(), {
     kind: "number",
@@ -309,7 +309,7 @@ export const searchOptions = {
     kind: "boolean",
     group: "search",
     hyphens: true,
-    doc: "resume although model, data or options changed, or score test again",
+    doc: "resume although model, data or options changed; more looks at test are counted in the report",
   }),
   lanes: option(count(1).optional(), {
     kind: "number",

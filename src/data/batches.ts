@@ -3,6 +3,7 @@
  * step without a saved generator.
  */
 import { createHash } from "node:crypto";
+import { Xoshiro } from "../random/xoshiro.js";
 
 /** `train_sampling_strategy`: a new order each epoch, or the order of the file. */
 export type SamplingStrategy = "random" | "sequential";
@@ -35,9 +36,9 @@ export function numSteps(rows: number, batchSize: number, epochs: number, maxSte
 export function epochOrder(options: BatchOptions, epoch: number): Int32Array {
   const order = Int32Array.from({ length: options.rows }, (_, i) => i);
   if (options.strategy === "sequential") return order;
-  const below = randomBelow(options.seed, epoch);
+  const random = generator(options.seed, epoch);
   for (let last = order.length - 1; last > 0; last--) {
-    const other = below(last + 1); // Fisher-Yates: every order equally likely
+    const other = random.below(last + 1); // Fisher-Yates: every order equally likely
     [order[last], order[other]] = [order[other]!, order[last]!];
   }
   return order;
@@ -56,30 +57,8 @@ export function* batches(options: BatchOptions, from: number, to: number): Gener
   }
 }
 
-/**
- * Uniform integers below n, n ≤ 2³², from xoshiro128** (Blackman and Vigna) seeded with sha256 of (seed, epoch): any two seeds
- * give unrelated streams, and integers alone are used, so every platform gives the same order.
- */
-function randomBelow(seed: number, epoch: number): (n: number) => number {
+/** Seeded with sha256 of (seed, epoch): any two seeds give unrelated streams, and every platform gives the same order. */
+function generator(seed: number, epoch: number): Xoshiro {
   const digest = createHash("sha256").update(`permafrost batches ${seed} ${epoch}`).digest();
-  let [a, b, c, d] = [0, 4, 8, 12].map((at) => digest.readInt32LE(at)) as [number, number, number, number];
-  const next = () => {
-    const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
-    const t = b << 9;
-    c ^= a;
-    d ^= b;
-    b ^= c;
-    a ^= d;
-    c ^= t;
-    d = rotate(d, 11);
-    return result;
-  };
-  return (n) => {
-    const limit = 2 ** 32 - (2 ** 32 % n); // beyond it the first remainders would come too often
-    let value = next();
-    while (value >= limit) value = next();
-    return value % n;
-  };
+  return new Xoshiro([0, 4, 8, 12].map((at) => digest.readInt32LE(at)));
 }
-
-const rotate = (x: number, by: number) => (x << by) | (x >>> (32 - by));

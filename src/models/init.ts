@@ -6,9 +6,9 @@
  * rounding to fp32 hides nearly all of that.
  */
 import { createHash } from "node:crypto";
+import { philox } from "../random/philox.js";
 import type { TensorSpec } from "./bert.js";
 import { familyOf } from "./families.js";
-import { philox } from "./philox.js";
 import type { ModelFolder, Tensor } from "./types.js";
 
 export interface InitialisedModel {

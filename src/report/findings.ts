@@ -1,5 +1,5 @@
 /** Everything a report is made of. The caller fills it in; the report computes no statistics of its own. */
-import type { Comparison, LayerFindings } from "../analysis/findings.js";
+import type { ArmSummary, Comparison, LayerFindings } from "../analysis/findings.js";
 import type { LayerTrial } from "../analysis/types.js";
 import type { Direction } from "../study/types.js";
 
@@ -10,6 +10,8 @@ export interface SearchFindings {
   readonly layers: LayerFindings;
   /** The first is the one the verdict is about. Empty when the final comparison was not run. */
   readonly comparisons: readonly Comparison[];
+  /** The retrained winner by itself, where there is nothing to compare it with. */
+  readonly winner: ArmSummary | null;
   /** What the reader must know beside the numbers: pruned search, reused test set, newly initialised head, … */
   readonly notices: readonly ReportNotice[];
 }

@@ -11,7 +11,7 @@ export function renderMarkdown(report: ReportDocument): string {
 }
 
 /** Text that Markdown, or the HTML inside it, would take for markup. Line breaks become spaces. */
-export function escapeMarkdown(text: string): string {
+function escapeMarkdown(text: string): string {
   return text
     .replace(/\s*[\r\n]+\s*/g, " ")
     .replace(/[\\`*_[\]#|~]/g, "\\$&")

@@ -169,5 +169,6 @@ export const findingsSchema = z.looseObject({
   ),
   layers,
   comparisons: z.array(comparison),
+  winner: armSummary.nullable(),
   notices: z.array(z.looseObject({ tone: z.enum(["info", "warning"]), text })),
 }) satisfies z.ZodType<SearchFindings>; // the compiler holds this table and the types together

@@ -1,14 +1,18 @@
 /**
  * One arm of the comparison: a study run to its number of trials, K trials at a time as the lanes of one session. Lanes
- * have the bits they would have alone, so K changes how long a study takes and which proposals saw which results.
+ * have the bits they would have alone, so K changes how long a study takes and which proposals saw which results. Those
+ * that are queued need no results and are grouped by cost; the K of a group of proposals are asked for at once, each
+ * knowing the parameters of those before it.
  */
 import type { SearchEvent, SearchPhase } from "../events.js";
-import { armOf, type Study } from "../study/study.js";
+import type { TrialResult } from "../study/store.js";
+import type { Study } from "../study/study.js";
 import type { Trial } from "../study/trial.js";
-import type { TrialRecord } from "../study/types.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Task } from "../train/task.js";
 import { type LaneOutcome, Trainer, type TrainerOptions } from "../train/trainer.js";
+import { bestTrial, isFinished, type TrialAttrs } from "./choice.js";
+import { nextGroup } from "./grouping.js";
 import { decodeRates } from "./space.js";
 
 export interface ArmSearchOptions extends TrainerOptions {
@@ -17,26 +21,15 @@ export interface ArmSearchOptions extends TrainerOptions {
   readonly lanes: number;
   readonly seed: number;
   readonly dataSeed?: number | undefined;
+  readonly pruner: "median" | "none";
   /** performance.now() after which no trial starts. */
   readonly deadline: number;
 }
 
-export interface TrialSummary {
-  readonly record: TrialRecord;
-  readonly rates: LayerRates;
-}
-
-/** Attributes stored with a trial, beside the value: what the analysis reads back. */
-export interface TrialAttrs {
-  readonly rates: LayerRates;
-  readonly validation_loss: number | null;
-  readonly best_epoch: number | null;
-  readonly seconds: number;
-  readonly flops: number;
-  readonly trained_parameters: number;
-}
-
-/** Runs what is missing of the study's trials. Finished ones, also of an earlier process, are left as they are. */
+/**
+ * Runs what is missing of the study's trials. Finished ones, also of an earlier process, are left as they are. When `signal`
+ * aborts, those that run are given back to the queue.
+ */
 export async function searchArm(
   study: Study,
   task: Task,
@@ -50,13 +43,21 @@ export async function searchArm(
     const finished = planned.filter(isFinished).length;
     const left = options.nTrials - finished;
     if (left <= 0 || performance.now() > options.deadline) return;
+    const group = nextGroup(await study.queued(), task.groups, options.lanes);
+    const count = Math.min(left, group.length || options.lanes);
     const trials: Trial[] = [];
-    for (let k = 0; k < Math.min(left, options.lanes); k++) {
-      const trial = await study.ask();
-      trials.push(trial);
-      emit({ type: "trialStart", phase: options.phase, number: trial.number, arm: trial.arm });
+    try {
+      for (let k = 0; k < count; k++) {
+        const trial = await study.ask(group[k]);
+        trials.push(trial);
+        emit({ type: "trialStart", phase: options.phase, number: trial.number, arm: trial.arm });
+      }
+      await runTrials(study, trials, task, options, emit, signal);
+    } catch (error) {
+      // Where the store fails too, the next process finds them running and nobody at it.
+      if (signal.aborted) await study.release(trials).catch(() => {});
+      throw error;
     }
-    await runTrials(study, trials, task, options, emit, signal);
   }
 }
 
@@ -68,12 +69,14 @@ async function runTrials(
   emit: (event: SearchEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { phase, seed, dataSeed } = options;
+  const { phase, seed, dataSeed, evalStrategy, pruner, earlyStoppingPatience } = options;
   const rates = trials.map((trial) => decodeRates(task.groups, trial.params));
+  const watched = pruner !== "none" || earlyStoppingPatience !== undefined;
   await using trainer = await Trainer.open(
     task,
-    // The objective is the last evaluation's accuracy: nothing of a trial is kept, so nothing needs restoring.
-    { ...options, loadBestModelAtEnd: false },
+    // The objective is the last evaluation's accuracy: nothing of a trial is kept, so nothing needs restoring; and where
+    // nothing is decided on the way, nothing needs scoring there.
+    { ...options, loadBestModelAtEnd: false, evalStrategy: watched ? evalStrategy : "no" },
     rates.map((r) => ({ rates: r, seed, dataSeed })),
   );
   const outcomes = await trainer.run(
@@ -82,73 +85,60 @@ async function runTrials(
         const trial = trials[lane]!;
         emit({ type: "trialProgress", phase, number: trial.number, epoch, value: accuracy });
         if (step === trainer.totalSteps) return undefined;
-        await trial.report(accuracy, Math.max(1, Math.round(epoch)));
+        // Evaluations are counted, from 1: several may fall into one epoch, and trials are compared at the same count.
+        await trial.report(accuracy, trainer.evaluations(lane).length);
         return (await trial.shouldPrune()) ? "prune" : undefined;
       },
     },
     signal,
   );
-  for (const [lane, trial] of trials.entries()) {
-    await record(trial, rates[lane]!, outcomes[lane]!);
-    await emitEnd(study, trial, rates[lane]!, outcomes[lane]!, options, emit);
-  }
+  const results = trials.map(
+    (trial, lane) => [trial, resultOf(trial, rates[lane]!, outcomes[lane]!)] as const,
+  );
+  await study.finish(new Map(results));
+  await emitEnds(study, trials, rates, outcomes, options, emit);
 }
 
-function record(trial: Trial, rates: LayerRates, outcome: LaneOutcome): Promise<void> {
+function resultOf(trial: Trial, rates: LayerRates, outcome: LaneOutcome): TrialResult {
   const last = outcome.evaluations.at(-1);
   const attrs: TrialAttrs = {
     rates,
     validation_loss: last?.loss ?? null,
-    best_epoch: outcome.best?.epoch ?? null,
+    best_epoch: outcome.evaluations.length > 1 ? (outcome.best?.epoch ?? null) : null,
     seconds: outcome.seconds,
     flops: outcome.flops,
     trained_parameters: outcome.trainedParameters,
   };
-  if (outcome.state === "diverged") return trial.fail("nan_loss", { ...attrs });
-  if (outcome.state === "pruned") return trial.prune({ ...attrs });
-  return trial.complete(last!.accuracy, { ...attrs });
+  if (outcome.state === "diverged") return trial.failed("nan_loss", { ...attrs });
+  if (outcome.state === "pruned") return trial.pruned({ ...attrs });
+  return trial.completed(last!.accuracy, { ...attrs });
 }
 
-async function emitEnd(
+async function emitEnds(
   study: Study,
-  trial: Trial,
-  rates: LayerRates,
-  outcome: LaneOutcome,
+  trials: readonly Trial[],
+  rates: readonly LayerRates[],
+  outcomes: readonly LaneOutcome[],
   options: ArmSearchOptions,
   emit: (event: SearchEvent) => void,
 ): Promise<void> {
   const planned = await study.planned();
   const best = bestTrial(planned);
-  const own = planned.find((t) => t.number === trial.number)!;
-  emit({
-    type: "trialEnd",
-    phase: options.phase,
-    number: trial.number,
-    arm: armOf(own),
-    state: own.state,
-    value: own.value,
-    rates,
-    seconds: outcome.seconds,
-    best: best && { number: best.number, value: best.value! },
-    finished: planned.filter(isFinished).length,
-    total: options.nTrials,
-  });
-}
-
-export const isFinished = (t: TrialRecord) =>
-  t.state === "COMPLETE" || t.state === "PRUNED" || t.state === "FAIL";
-
-/** Highest accuracy; ties by fewer FLOPs (the same accuracy for less is better), then lower validation loss, then the earlier. */
-export function bestTrial(trials: readonly TrialRecord[]): TrialRecord | null {
-  const attr = (t: TrialRecord, key: keyof TrialAttrs) =>
-    (t.userAttrs[key] as number | null | undefined) ?? Number.POSITIVE_INFINITY;
-  const complete = trials.filter((t) => t.state === "COMPLETE" && t.value !== null);
-  complete.sort(
-    (a, b) =>
-      b.value! - a.value! ||
-      attr(a, "flops") - attr(b, "flops") ||
-      attr(a, "validation_loss") - attr(b, "validation_loss") ||
-      a.number - b.number,
-  );
-  return complete[0] ?? null;
+  const finished = planned.filter(isFinished).length - trials.length;
+  for (const [lane, { number, arm }] of trials.entries()) {
+    const { state, value } = planned.find((t) => t.number === number)!;
+    emit({
+      type: "trialEnd",
+      phase: options.phase,
+      number,
+      arm,
+      state,
+      value,
+      rates: rates[lane]!,
+      seconds: outcomes[lane]!.seconds,
+      best: best && { number: best.number, value: best.value! },
+      finished: finished + lane + 1,
+      total: options.nTrials,
+    });
+  }
 }

@@ -4,93 +4,138 @@
  */
 import type { SeedResult } from "../analysis/types.js";
 import type { SearchEvent } from "../events.js";
-import type { NativeSession } from "../native/session.js";
 import type { Study } from "../study/study.js";
 import type { LayerRates } from "../train/layer-rates.js";
-import type { Scores } from "../train/metrics.js";
 import type { Task } from "../train/task.js";
 import { Trainer, type TrainerOptions } from "../train/trainer.js";
+import type { ModelFile } from "./model-file.js";
 
 export interface FinalistOptions extends TrainerOptions {
   /** "per-layer", "uniform". */
   readonly arm: string;
   readonly rates: LayerRates;
+  /** `trainingKey` of the rates: a seed of other rates, options or files is another one. */
+  readonly key: string;
   readonly seeds: readonly number[];
   readonly lanes: number;
 }
 
-/** Called with the weights of a seed still in the core, when it is the best on validation so far. */
-export type KeepBest = (
-  session: NativeSession,
-  lane: number,
-  seed: number,
-  scores: { validation: Scores; test: Scores },
-) => Promise<void>;
-
-/** What is stored of a seed: `correct` as a string of 0 and 1. */
-interface StoredSeed extends Omit<SeedResult, "correct"> {
-  readonly correct: string;
-  readonly validationLoss: number;
+export interface Retrained {
+  /** Those that trained to their end, by seed. */
+  readonly seeds: readonly SeedResult[];
+  /** Those whose loss stopped being finite: nothing of them is scored. */
+  readonly diverged: readonly number[];
 }
 
-const keyOf = (arm: string, seed: number) => `permafrost:seed:${arm}:${seed}`;
+/** What is stored of a seed: `correct` as a string of 0 and 1. */
+interface Scored extends Omit<SeedResult, "correct"> {
+  readonly correct: string;
+  readonly validationLoss: number;
+  readonly testLoss: number;
+  /** What the model file looked like when this seed was written there. */
+  readonly model: string | null;
+}
+type StoredSeed = Scored | { readonly seed: number; readonly diverged: true };
 
+export const seedKey = ({ arm, key }: Pick<FinalistOptions, "arm" | "key">, seed: number) =>
+  `permafrost:seed:${arm}:${key}:${seed}`;
+
+/** @param model where the weights of the seed that is best on validation go. */
 export async function retrain(
   study: Study,
   task: Task,
   options: FinalistOptions,
-  keepBest: KeepBest | null,
+  model: ModelFile | null,
   emit: (event: SearchEvent) => void,
   signal: AbortSignal,
-): Promise<SeedResult[]> {
+): Promise<Retrained> {
   const { arm, seeds } = options;
   const done = new Map<number, StoredSeed>();
   for (const seed of seeds) {
-    const stored = (await study.userAttr(keyOf(arm, seed))) as StoredSeed | undefined;
+    const stored = (await study.userAttr(seedKey(options, seed))) as StoredSeed | undefined;
     if (stored) done.set(seed, stored);
   }
+  const store = async (result: StoredSeed, seconds: number) => {
+    await study.setUserAttrs({ [seedKey(options, result.seed)]: result });
+    done.set(result.seed, result);
+    const validation = "diverged" in result ? null : result.validation;
+    const progress = { finished: done.size, total: seeds.length };
+    emit({ type: "seedEnd", arm, seed: result.seed, validation, seconds, ...progress });
+  };
   const todo = seeds.filter((seed) => !done.has(seed));
   for (let at = 0; at < todo.length; at += options.lanes) {
     const group = todo.slice(at, at + options.lanes);
-    const lanes = group.map((seed) => ({ rates: options.rates, seed, initial: task.initialFor(seed) }));
-    await using trainer = await Trainer.open(task, options, lanes);
+    await using trainer = await openTrainer(task, options, group);
     const outcomes = await trainer.run({}, signal);
     for (const [lane, seed] of group.entries()) {
-      const outcome = outcomes[lane]!;
+      const { state, seconds, flops, trainedParameters } = outcomes[lane]!;
+      if (state === "diverged") {
+        await store({ seed, diverged: true }, seconds);
+        continue;
+      }
       const validation = await trainer.score(lane, task.splits.validation, signal);
       const test = await trainer.score(lane, task.splits.test!, signal);
-      const result: StoredSeed = {
-        seed,
+      const scores = {
         validation: validation.accuracy,
         validationLoss: validation.loss,
         test: test.accuracy,
-        correct: test.correct.map((right) => (right ? "1" : "0")).join(""),
-        cost: {
-          seconds: outcome.seconds,
-          flops: outcome.flops,
-          trainedParameters: outcome.trainedParameters,
-        },
+        testLoss: test.loss,
       };
-      if (keepBest && [...done.values()].every((other) => isBetter(result, other)))
-        await keepBest(trainer.session, lane, seed, { validation, test });
-      await study.setUserAttrs({ [keyOf(arm, seed)]: result });
-      done.set(seed, result);
-      emit({
-        type: "seedEnd",
-        arm,
+      const best = scoredOf(done).every((other) => isBetter(scores, other));
+      const result: Scored = {
         seed,
-        validation: result.validation,
-        seconds: outcome.seconds,
-        finished: done.size,
-        total: seeds.length,
-      });
+        ...scores,
+        correct: test.correct.map((right) => (right ? "1" : "0")).join(""),
+        cost: { seconds, flops, trainedParameters },
+        model: model && best ? await model.write(trainer.session, lane, seed, { validation, test }) : null,
+      };
+      await store(result, seconds);
     }
   }
-  return seeds.map((seed) => {
-    const { correct, validationLoss: _, ...rest } = done.get(seed)!;
-    return { ...rest, correct: Array.from(correct, (bit) => bit === "1") };
+  const best = scoredOf(done).reduce<Scored | null>((a, b) => (a && !isBetter(b, a) ? a : b), null);
+  if (model && best && !(best.model !== null && (await model.holds(best.model)))) {
+    await study.setUserAttrs({
+      [seedKey(options, best.seed)]: { ...best, model: await rewrite(task, options, best, model, signal) },
+    });
+  }
+  return {
+    seeds: seeds.flatMap((seed) => {
+      const result = done.get(seed)!;
+      return "diverged" in result ? [] : [seedResult(result)];
+    }),
+    diverged: seeds.filter((seed) => "diverged" in done.get(seed)!),
+  };
+}
+
+function openTrainer(task: Task, options: FinalistOptions, seeds: readonly number[]): Promise<Trainer> {
+  const lanes = seeds.map((seed) => ({ rates: options.rates, seed, initial: task.initialFor(seed) }));
+  return Trainer.open(task, options, lanes);
+}
+
+/** Another output folder, or the file was lost: the same seed gives the same weights. Test rows are not read for it. */
+async function rewrite(
+  task: Task,
+  options: FinalistOptions,
+  { seed, ...scored }: Scored,
+  model: ModelFile,
+  signal: AbortSignal,
+): Promise<string> {
+  await using trainer = await openTrainer(task, options, [seed]);
+  await trainer.run({}, signal);
+  return model.write(trainer.session, 0, seed, {
+    validation: { accuracy: scored.validation, loss: scored.validationLoss },
+    test: { accuracy: scored.test, loss: scored.testLoss },
   });
 }
 
-const isBetter = (a: StoredSeed, b: StoredSeed) =>
+const scoredOf = (done: ReadonlyMap<number, StoredSeed>): Scored[] =>
+  [...done.values()].filter((result): result is Scored => !("diverged" in result));
+
+type OnValidation = Pick<Scored, "validation" | "validationLoss">;
+const isBetter = (a: OnValidation, b: OnValidation) =>
   a.validation !== b.validation ? a.validation > b.validation : a.validationLoss < b.validationLoss;
+
+const seedResult = ({ seed, validation, test, correct, cost }: Scored): SeedResult => ({
+  ...{ seed, validation, test, cost },
+  correct: Array.from(correct, (bit) => bit === "1"),
+});

@@ -1,16 +1,23 @@
 /** Assembles what the report is made of from stored trials and finished arms. */
 import os from "node:os";
-import { type ArmResult, analyseLayers, compareAll, type LayerTrial } from "../analysis/index.js";
+import {
+  type ArmResult,
+  analyseLayers,
+  compareAll,
+  type LayerTrial,
+  type SeedResult,
+  summarise,
+} from "../analysis/index.js";
 import type { SearchConfig } from "../config/schema.js";
 import { addon } from "../native/call.js";
 import type { ReportNotice, SearchFindings } from "../report/index.js";
 import { armOf } from "../study/study.js";
 import type { TrialRecord } from "../study/types.js";
 import type { Split, Task } from "../train/task.js";
-import { isFinished, type TrialAttrs } from "./arm-search.js";
+import { isFinished, type TrialAttrs } from "./choice.js";
 
 /** A stored trial as the analysis reads it; null for one that never ran here (made by another program). */
-export function layerTrial(record: TrialRecord): LayerTrial | null {
+function layerTrial(record: TrialRecord): LayerTrial | null {
   const { rates, seconds, flops, trained_parameters } = record.userAttrs as Partial<TrialAttrs>;
   if (!rates || !isFinished(record)) return null;
   return {
@@ -38,6 +45,8 @@ export interface FindingsInput {
 export function assembleFindings(input: FindingsInput): SearchFindings {
   const { config, task, winner, baseline, notices } = input;
   const trials = input.trials.flatMap((record) => layerTrial(record) ?? []);
+  const paired = (seed: SeedResult) => winner.seeds.some((own) => own.seed === seed.seed);
+  const rival = baseline?.seeds.some(paired) ? baseline : null;
   return {
     study: {
       name: config.studyName,
@@ -74,8 +83,8 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
       seed: config.seed,
       context: { datasets: 1, splits: 1, seedsPerTrial: 1 },
     }),
-    comparisons:
-      winner.seeds.length > 0 ? compareAll(winner, baseline ? [baseline] : [], { seed: config.seed }) : [],
+    comparisons: rival ? compareAll(winner, [rival], { seed: config.seed }) : [],
+    winner: rival ? null : summarise(winner, task.splits.test!.dataset.examples.length),
     notices,
   };
 }

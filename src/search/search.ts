@@ -6,34 +6,24 @@
 import path from "node:path";
 import type { ArmResult } from "../analysis/types.js";
 import type { SearchConfig } from "../config/schema.js";
-import { TrainingError } from "../errors.js";
 import type { SearchEvent } from "../events.js";
-import { asWriteError, makeFolder, writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
-import {
-  buildReport,
-  type ReportNotice,
-  renderHtml,
-  renderJson,
-  renderMarkdown,
-  type SearchFindings,
-} from "../report/index.js";
-import { MedianPruner } from "../study/pruners/median.js";
-import { NonePruner } from "../study/pruners/none.js";
-import { RandomSampler } from "../study/samplers/random.js";
-import { TpeSampler } from "../study/samplers/tpe.js";
-import type { Store } from "../study/store.js";
+import { asWriteError, makeFolder } from "../models/atomic.js";
+import type { ReportNotice, SearchFindings } from "../report/index.js";
 import { SqliteStore } from "../study/stores/sqlite.js";
-import { Study } from "../study/study.js";
-import type { Space, TrialRecord } from "../study/types.js";
+import type { Study } from "../study/study.js";
 import { threadsOf } from "../train/core-spec.js";
 import type { LayerRates } from "../train/layer-rates.js";
-import { saveTrained } from "../train/save.js";
-import { openTask, type Task } from "../train/task.js";
-import { type ArmSearchOptions, bestTrial, searchArm } from "./arm-search.js";
-import { type KeepBest, retrain } from "./finalists.js";
+import { openTask } from "../train/task.js";
+import { type ArmSearchOptions, searchArm } from "./arm-search.js";
+import { allDiverged, type Best, type Choice, choiceOf, noTrial } from "./choice.js";
+import { type FinalistOptions, retrain, seedKey } from "./finalists.js";
 import { assembleFindings } from "./findings.js";
-import { encodeRates, layerSpace, uniformSpace } from "./space.js";
-import { warmStarts } from "./warm-starts.js";
+import { manifestOf, trainingKey } from "./manifest.js";
+import { type ModelFile, winnerModel } from "./model-file.js";
+import { writeOutputs } from "./outputs.js";
+import { PhaseClock } from "./phase-clock.js";
+import { openStudies, STARTED } from "./studies.js";
+import { enterTestRead, testWasRead } from "./test-reads.js";
 
 export interface SearchResult {
   readonly outputDir: string;
@@ -48,10 +38,10 @@ export interface SearchResult {
   readonly seconds: Readonly<Record<string, number>>;
 }
 
-const TEST_READ = "permafrost:test_read_at";
-const STARTED = "permafrost:started_at";
-
-/** @throws ConfigError, DataError, ModelError, StoreError before work; TrainingError ERR_NO_TRIAL when no trial completed. */
+/**
+ * @throws ConfigError, DataError, ModelError, StoreError before work; StoreError ERR_STORE_TEST_READ before test is read
+ *         again; TrainingError ERR_NO_TRIAL when no trial completed, ERR_NAN_LOSS when the winner diverged on every seed.
+ */
 export async function runSearch(
   config: SearchConfig,
   emit: (event: SearchEvent) => void,
@@ -60,246 +50,92 @@ export async function runSearch(
   const clock = new PhaseClock(emit);
   clock.enter("prepare", 0);
   await using task = await openTask(config);
-  for (const message of task.notices) emit({ type: "notice", message });
+  const notify = (message: string) => emit({ type: "notice", message });
+  task.notices.forEach(notify);
   await makeFolder(config.outputDir).catch((error) => {
     throw asWriteError(error, config.outputDir);
   });
   const storage = config.storage ?? `sqlite:///${path.join(config.outputDir, "study.db")}`;
   await using store = SqliteStore.open(storage);
-  const deadline =
-    config.timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + config.timeout * 1e3;
+  const manifest = manifestOf(task, config);
+  const { layers, uniform } = await openStudies(store, task.groups, config, manifest, notify);
+  const notices: ReportNotice[] = task.notices.map((text) => ({ tone: "info", text }));
+  const warn = (text: string) => {
+    notices.push({ tone: "warning", text });
+    notify(text);
+  };
+
   const lanes = config.lanes ?? threadsOf(config);
-  const arm = (phase: ArmSearchOptions["phase"]): ArmSearchOptions => ({ ...config, phase, lanes, deadline });
-
-  const study = await openStudy(store, task, config, config.studyName, layerSpace(task.groups, config));
-  await queueWarmStarts(study, task, config);
-  clock.enter("search", config.nTrials);
-  await searchArm(study, task, arm("search"), emit, signal);
-  const best = requireBest(bestTrial(await study.planned()), config.studyName);
-
-  let baselineBest: TrialRecord | null = null;
-  if (config.baseline) {
-    const uniform = await openStudy(store, task, config, `${config.studyName}-uniform`, uniformSpace(config));
-    await queueUniformStarts(uniform, config);
-    clock.enter("baseline", config.nTrials);
-    await searchArm(uniform, task, arm("baseline"), emit, signal);
-    baselineBest = requireBest(bestTrial(await uniform.planned()), uniform.name);
+  const runArm = async (phase: ArmSearchOptions["phase"], study: Study, seconds: number) => {
+    clock.enter(phase, config.nTrials);
+    const deadline = performance.now() + seconds * 1e3;
+    await searchArm(study, task, { ...config, phase, lanes, deadline }, emit, signal);
+  };
+  // A choice that test has seen stays as it was: what is missing of its trials is not made up for.
+  if (config.force || !(await testWasRead(layers))) {
+    const begin = performance.now();
+    const limit = config.timeout ?? Number.POSITIVE_INFINITY;
+    await runArm("search", layers, uniform ? limit / 2 : limit);
+    if (uniform) await runArm("baseline", uniform, limit - (performance.now() - begin) / 1e3);
   }
+  const chosen = await choiceOf(layers);
+  const plain = uniform && (await choiceOf(uniform));
+  if (!chosen.best) throw noTrial(chosen, config);
+  for (const [name, arm] of [["search", chosen] as const, ["baseline", plain] as const]) {
+    if (arm && arm.trials < config.nTrials)
+      warn(
+        `Only ${arm.trials} of the ${config.nTrials} trials of the ${name} had run when its time was over. Once test has been read, only --force goes on with them.`,
+      );
+  }
+  if (plain && !plain.best) warn("There is no baseline: none of its trials completed.");
 
   // From here on nothing is chosen any more: the test rows may be read.
-  const testReadAt = ((await study.userAttr(TEST_READ)) as string[] | undefined) ?? [];
-  if (testReadAt.length === 0 || config.force) testReadAt.push(new Date().toISOString());
-  await study.setUserAttrs({ [TEST_READ]: testReadAt });
   const seeds = Array.from({ length: config.nSeeds }, (_, i) => config.seed + 1 + i);
-  clock.enter("retrain", config.nSeeds * (config.baseline ? 2 : 1));
-  const finalist = async (
-    name: string,
-    record: TrialRecord,
-    trials: number,
-    keep: KeepBest | null,
-  ): Promise<ArmResult> => {
-    const rates = record.userAttrs.rates as LayerRates;
-    const results = await retrain(
-      study,
-      task,
-      { ...config, arm: name, rates, seeds, lanes },
-      keep,
-      emit,
-      signal,
-    );
-    return { name, rates, trials, bestValidation: record.value!, seeds: results };
+  const finalist = (arm: string, { rates }: Best): FinalistOptions => ({
+    ...{ ...config, arm, rates, seeds, lanes },
+    key: trainingKey(rates, manifest),
+  });
+  const finalists = [
+    finalist("per-layer", chosen.best),
+    ...(plain?.best ? [finalist("uniform", plain.best)] : []),
+  ];
+  const testReadAt = await enterTestRead(
+    layers,
+    finalists.flatMap((options) => seeds.map((seed) => seedKey(options, seed))),
+    config.force,
+  );
+  clock.enter("retrain", seeds.length * finalists.length);
+  const result = async (options: FinalistOptions, choice: Choice, model: ModelFile | null) => {
+    const retrained = await retrain(layers, task, options, model, emit, signal);
+    for (const seed of retrained.diverged)
+      warn(
+        `${options.arm}, seed ${seed}: retraining diverged (a loss that is not finite). It has no score, and the means of the other seeds look better for it.`,
+      );
+    const { arm: name, rates } = options;
+    return { name, rates, trials: choice.trials, bestValidation: choice.best!.value, seeds: retrained.seeds };
   };
-  const modelDir = path.join(config.outputDir, "model");
-  const keepModel: KeepBest = async (session, lane, seed, scored) => {
-    await saveTrained(modelDir, task, session, lane, {
-      dtype: config.saveDtype,
-      rates: best.userAttrs.rates as LayerRates,
-      ...scored,
-      hyperparameters: {
-        seed,
-        num_train_epochs: config.numTrainEpochs,
-        per_device_train_batch_size: config.perDeviceTrainBatchSize,
-        weight_decay: config.weightDecay,
-        warmup_steps: config.warmupSteps,
-        lr_scheduler_type: config.lrSchedulerType,
-        max_grad_norm: config.maxGradNorm,
-      },
-      summary: `Fine-tuned with a learning rate for each layer, found by permafrost in ${config.nTrials} trials; of ${seeds.length} seeds this is the one best on validation.`,
-    });
-  };
-  const winner = await finalist("per-layer", best, config.nTrials, keepModel);
-  const baseline = baselineBest ? await finalist("uniform", baselineBest, config.nTrials, null) : null;
+  const model = winnerModel(task, config, chosen.best.rates, chosen.trials);
+  const winner: ArmResult = await result(finalists[0]!, chosen, model);
+  if (winner.seeds.length === 0) throw allDiverged(winner.name, seeds);
+  let baseline: ArmResult | null = plain?.best ? await result(finalists[1]!, plain, null) : null;
+  if (baseline && baseline.seeds.length === 0) baseline = null;
 
   clock.enter("analyse", 0);
   const findings = assembleFindings({
-    config,
-    task,
-    trials: await study.planned(),
-    winner,
-    baseline,
-    startedAt: String(await study.userAttr(STARTED)),
-    testReadAt,
-    notices: noticesOf(task, config, deadline),
+    ...{ config, task, winner, baseline, testReadAt, notices },
+    trials: await layers.planned(),
+    startedAt: String(await layers.userAttr(STARTED)),
   });
   clock.enter("write", 4);
-  await writeOutputs(config.outputDir, findings, winner, baseline);
+  await writeOutputs(config.outputDir, findings, { winner: winner.rates, uniform: baseline?.rates ?? null });
   emit({ type: "saved", path: config.outputDir });
   return {
     outputDir: config.outputDir,
     storage,
     rates: winner.rates,
-    bestTrial: { number: best.number, value: best.value! },
+    bestTrial: { number: chosen.best.number, value: chosen.best.value },
     trials: findings.trials.length,
     findings,
     seconds: clock.end(),
   };
-}
-
-async function openStudy(
-  store: Store,
-  task: Task,
-  config: SearchConfig,
-  studyName: string,
-  space: Space,
-): Promise<Study> {
-  const options = {
-    store,
-    studyName,
-    direction: "maximize" as const,
-    space,
-    sampler: config.sampler === "tpe" ? new TpeSampler() : new RandomSampler(),
-    pruner:
-      config.pruner === "median"
-        ? new MedianPruner({ nStartupTrials: 5, nWarmupSteps: 1 })
-        : new NonePruner(),
-    seed: config.seed,
-    nRandomTrials: randomTrials(config),
-    manifest: manifestOf(task, config),
-    metricName: "validation accuracy",
-  };
-  const exists = (await store.findStudy(studyName)) !== null;
-  // A search killed before its baseline began has no baseline study yet.
-  if (config.resume && (exists || studyName === config.studyName)) return Study.resume(options, config.force);
-  const study = await Study.create(options);
-  await study.setUserAttrs({ [STARTED]: new Date().toISOString() });
-  return study;
-}
-
-const randomTrials = ({ nRandomTrials, nTrials }: SearchConfig) => nRandomTrials ?? Math.ceil(0.4 * nTrials);
-
-function manifestOf(task: Task, config: SearchConfig): Record<string, unknown> {
-  const {
-    numTrainEpochs,
-    maxSteps,
-    perDeviceTrainBatchSize,
-    weightDecay,
-    maxGradNorm,
-    warmupSteps,
-    lrSchedulerType,
-  } = config;
-  const {
-    trainSamplingStrategy,
-    labelSmoothingFactor,
-    seed,
-    maxLength,
-    precision,
-    sampler,
-    pruner,
-    nTrials,
-  } = config;
-  const { learningRateRange, headLearningRateRange, lrOffset } = config;
-  return {
-    model: task.folder.hash,
-    train: task.splits.train.encoded.hash,
-    validation: task.splits.validation.encoded.hash,
-    test: task.splits.test!.encoded.hash,
-    ...{
-      numTrainEpochs,
-      maxSteps,
-      perDeviceTrainBatchSize,
-      weightDecay,
-      maxGradNorm,
-      warmupSteps,
-      lrSchedulerType,
-    },
-    ...{ trainSamplingStrategy, labelSmoothingFactor, seed, maxLength, precision, sampler, pruner, nTrials },
-    ...{ learningRateRange, headLearningRateRange, lrOffset, nRandomTrials: randomTrials(config) },
-  };
-}
-
-/** Queued in one go when the study is new; the randomised arm keeps its share of a small budget. */
-async function queueWarmStarts(study: Study, task: Task, config: SearchConfig): Promise<void> {
-  if ((await study.trials()).length > 0) return;
-  const room = Math.max(0, config.nTrials - randomTrials(config));
-  for (const { name, rates } of warmStarts(task.groups).slice(0, room)) {
-    await study.enqueueTrial(encodeRates(task.groups, rates, config), { warm_start: name });
-  }
-}
-
-async function queueUniformStarts(study: Study, config: SearchConfig): Promise<void> {
-  if ((await study.trials()).length > 0) return;
-  for (const rate of [5e-5, 2e-5].slice(0, config.nTrials)) {
-    await study.enqueueTrial({ learning_rate: rate, "lr.head": 1e-3 }, { warm_start: `uniform ${rate}` });
-  }
-}
-
-function requireBest(best: TrialRecord | null, studyName: string): TrialRecord {
-  if (best) return best;
-  throw new TrainingError("ERR_NO_TRIAL", "no trial completed", [
-    {
-      path: studyName,
-      expected: "at least one trial with a finite loss",
-      received: "none",
-      hint: "lower learning_rate_range",
-    },
-  ]);
-}
-
-function noticesOf(task: Task, config: SearchConfig, deadline: number): ReportNotice[] {
-  const notices: ReportNotice[] = task.notices.map((text) => ({ tone: "info", text }));
-  if (performance.now() > deadline) {
-    notices.push({
-      tone: "warning",
-      text: `The time limit of ${config.timeout} s ended the search before all ${config.nTrials} trials had run.`,
-    });
-  }
-  return notices;
-}
-
-async function writeOutputs(
-  dir: string,
-  findings: SearchFindings,
-  winner: ArmResult,
-  baseline: ArmResult | null,
-): Promise<void> {
-  const report = buildReport(findings);
-  await writeFileAtomic(path.join(dir, "report.html"), await renderHtml(report));
-  await writeFileAtomic(path.join(dir, "report.md"), renderMarkdown(report));
-  await writeFileAtomic(path.join(dir, "report.json"), renderJson(findings));
-  await writeJsonAtomic(path.join(dir, "layers.json"), {
-    learning_rate_per_layer: winner.rates,
-    frozen: Object.keys(winner.rates).filter((group) => winner.rates[group] === 0),
-    uniform: baseline?.rates ?? null,
-  });
-}
-
-/** Says which phase begins, and how long each took. */
-class PhaseClock {
-  readonly #seconds: Record<string, number> = {};
-  #name: string | null = null;
-  #begin = 0;
-
-  constructor(private readonly emit: (event: SearchEvent) => void) {}
-
-  enter(phase: Extract<SearchEvent, { type: "phase" }>["phase"], total: number): void {
-    this.end();
-    [this.#name, this.#begin] = [phase, performance.now()];
-    this.emit({ type: "phase", phase, total });
-  }
-
-  end(): Record<string, number> {
-    if (this.#name) this.#seconds[this.#name] = (performance.now() - this.#begin) / 1e3;
-    this.#name = null;
-    return this.#seconds;
-  }
 }

@@ -1,11 +1,8 @@
 /**
- * Random numbers for samplers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
- * SC 2011). Counter-based: the numbers of trial n are a function of (seed, purpose, n) alone, whatever was drawn before, in
- * this process or an earlier one. That is why a resumed study proposes what the uninterrupted one would have.
+ * Random numbers for samplers, from Philox. Counter-based: the numbers of trial n are a function of (seed, purpose, n) alone, whatever was drawn before, in
+ * this process or an earlier one: a resumed study draws what the uninterrupted one would have (see turns.ts for its history).
  */
-
-const ROUND_MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
-const KEY_INCREMENTS = [0x9e3779b9, 0xbb67ae85] as const;
+import { philox } from "../random/philox.js";
 
 export class Rng {
   readonly #key: readonly [number, number];
@@ -30,7 +27,7 @@ export class Rng {
   uint32(): number {
     let word = this.#words.pop();
     if (word === undefined) {
-      this.#words = philox([this.#block++, this.#index, this.#purpose, 0], this.#key).reverse();
+      this.#words = [...philox([this.#block++, this.#index, this.#purpose, 0], this.#key)].reverse();
       word = this.#words.pop() as number;
     }
     return word;
@@ -68,29 +65,6 @@ export class Rng {
     }
     return weights.length - 1;
   }
-}
-
-/** One block of four words. Exported to be checked against the published test vectors. */
-export function philox(counter: readonly number[], key: readonly number[]): number[] {
-  let [x0, x1, x2, x3] = [counter[0]! >>> 0, counter[1]! >>> 0, counter[2]! >>> 0, counter[3]! >>> 0];
-  let [k0, k1] = [key[0]! >>> 0, key[1]! >>> 0];
-  for (let round = 0; round < 10; round += 1) {
-    const high0 = multiplyHigh(ROUND_MULTIPLIERS[0], x0);
-    const high1 = multiplyHigh(ROUND_MULTIPLIERS[1], x2);
-    const low0 = Math.imul(ROUND_MULTIPLIERS[0], x0) >>> 0;
-    const low1 = Math.imul(ROUND_MULTIPLIERS[1], x2) >>> 0;
-    [x0, x1, x2, x3] = [(high1 ^ x1 ^ k0) >>> 0, low1, (high0 ^ x3 ^ k1) >>> 0, low0];
-    k0 = (k0 + KEY_INCREMENTS[0]) >>> 0;
-    k1 = (k1 + KEY_INCREMENTS[1]) >>> 0;
-  }
-  return [x0, x1, x2, x3];
-}
-
-/** Upper 32 bits of a 64-bit product. A double holds 53 bits, so the multiplication is done in 16-bit halves of `b`. */
-function multiplyHigh(a: number, b: number): number {
-  const low = a * (b & 0xffff);
-  const high = a * (b >>> 16);
-  return Math.floor((high + Math.floor(low / 65536)) / 65536) >>> 0;
 }
 
 /** FNV-1a over UTF-16 units. */

@@ -3,8 +3,8 @@
  *
  * What every store promises:
  * - A finished trial (COMPLETE, PRUNED, FAIL) never changes. A call that would change one throws ERR_STORE_TRIAL_FINISHED.
- * - `finishTrial` writes state, value and everything else of the result in one step: another process, or a later one after
- *   a crash, sees all of it or none. When it has resolved, the result survives the process; on disk, also a power cut.
+ * - `finishTrials` writes state, value and everything else of all results in one step: another process, or a later one
+ *   after a crash, sees all of it or none. When it has resolved, the result survives the process; on disk, also a power cut.
  * - `createTrials` is one step too, and only happens if the study holds exactly as many trials as the caller thought.
  *   Numbers are 0, 1, 2, … without gaps; a trial is never deleted alone.
  * - A WAITING trial is claimed by one caller, however many processes ask at once.
@@ -85,7 +85,8 @@ export interface Store extends AsyncDisposable {
   claimTrial(trialId: number, update?: TrialUpdate): Promise<boolean>;
   /** Adds to a RUNNING trial. */
   updateTrial(trialId: number, update: TrialUpdate): Promise<void>;
-  finishTrial(trialId: number, result: TrialResult): Promise<void>;
+  /** @param results by trial id. */
+  finishTrials(results: ReadonlyMap<number, TrialResult>): Promise<void>;
   /** RUNNING → FAIL with `systemAttrs`, and `successor` WAITING if there is one. False when it was no longer RUNNING. */
   interruptTrial(trialId: number, systemAttrs: Attrs, successor: NewTrial | null): Promise<boolean>;
 

@@ -9,7 +9,7 @@ import { Rng } from "./rng.js";
 import type { Sampler } from "./sampler.js";
 import { RandomSampler } from "./samplers/random.js";
 import { checkSpaceAgainst, distributionsOf, validateSpace } from "./space.js";
-import type { Attrs, Store, StoredStudy } from "./store.js";
+import type { Attrs, Store, StoredStudy, TrialResult } from "./store.js";
 import { studyExists, studyMissing } from "./stores/errors.js";
 import { Trial } from "./trial.js";
 import { inTurn, nextTurn, retryOf, turnsOf } from "./turns.js";
@@ -30,12 +30,28 @@ export interface StudyOptions {
   readonly manifest: Readonly<Record<string, unknown>>;
   /** What the objective is called in Optuna's dashboard. */
   readonly metricName: string;
+  /** Stored with a study that is created. */
+  readonly userAttrs?: Attrs;
+}
+
+/** A trial to queue: these parameters; the rest, if any, is drawn when it is asked for. */
+export interface Start {
+  readonly params: Params;
+  readonly userAttrs?: Attrs;
+}
+
+/** A trial that waits. */
+export interface QueuedTrial {
+  readonly trialId: number;
+  readonly arm: Arm;
+  /** Those that are decided: all, unless somebody else queued it. */
+  readonly params: Params;
 }
 
 const INTERRUPTED = "permafrost:interrupted";
 const MANIFEST = "permafrost:manifest";
 const WORKER = "permafrost:worker";
-/** A trial that was lost this often is likely the reason: it stays FAIL. */
+/** A trial that was lost with its process this often is likely the reason: it stays FAIL. */
 const MOST_RETRIES = 5;
 
 export class Study {
@@ -49,12 +65,12 @@ export class Study {
   /** @throws StoreError ERR_STORE_STUDY_EXISTS, ConfigError ERR_SPACE. */
   static async create(options: StudyOptions): Promise<Study> {
     validateSpace(options.space);
-    const { store, studyName, direction, manifest, metricName } = options;
+    const { store, studyName, direction, manifest, metricName, userAttrs } = options;
     if (await store.findStudy(studyName)) throw studyExists(store.url, studyName);
     const stored = await store.createStudy({
       studyName,
       directions: [direction],
-      userAttrs: { [MANIFEST]: manifest },
+      userAttrs: { ...userAttrs, [MANIFEST]: manifest },
       systemAttrs: { "study:metric_names": [metricName] },
     });
     return new Study(options, stored);
@@ -99,7 +115,8 @@ export class Study {
     checkSpaceAgainst(space, trials);
     for (const trial of trials) {
       const worker = trial.systemAttrs[WORKER];
-      if (trial.state === "RUNNING" && worker && !isRunningElsewhere(worker)) await study.#requeue(trial);
+      if (trial.state === "RUNNING" && worker && !isRunningElsewhere(worker))
+        await study.#requeue(trial, "lost");
     }
     return study;
   }
@@ -125,28 +142,48 @@ export class Study {
     await this.options.store.setStudyAttrs(this.stored.studyId, { user: attrs });
   }
 
-  /** Queues a trial with these parameters; the rest, if any, is drawn when it is asked for. */
-  async enqueueTrial(params: Params, userAttrs: Attrs = {}): Promise<void> {
-    while (!(await this.#enqueue([{ params, userAttrs }], (await this.trials()).length)));
-  }
-
   /**
-   * Queues the first trials of a new study, all in one step: a study that is killed meanwhile has all of them or none.
+   * Queues what a new study can run without knowing results: the starts, then the whole randomised arm, each of its draws a
+   * function of seed and turn. In one step: a study that is killed meanwhile has all of them or none.
    *
    * @returns false, and nothing is queued, when the study has trials already.
    */
-  enqueueFirst(queue: readonly { readonly params: Params; readonly userAttrs?: Attrs }[]): Promise<boolean> {
-    return this.#enqueue(queue, 0);
+  async queueFirst(starts: readonly Start[]): Promise<boolean> {
+    const { space, seed, direction, nRandomTrials, store } = this.options;
+    const draws = Array.from({ length: nRandomTrials }, (_, i): Start => {
+      const rng = new Rng(seed, starts.length + i, "random" satisfies Arm);
+      return {
+        params: this.#random.propose(space, [], rng, { direction, fixed: {} }),
+        userAttrs: { arm: "random" },
+      };
+    });
+    const waiting = [...starts, ...draws].map(({ params, userAttrs }) => ({
+      state: "WAITING" as const,
+      userAttrs: { arm: "warm-start", ...userAttrs },
+      systemAttrs: { fixed_params: params },
+    }));
+    return (await store.createTrials(this.stored.studyId, waiting, 0)) !== null;
   }
 
-  /** The next trial, running: the first that is queued, else one of the arm whose turn it is. */
-  async ask(): Promise<Trial> {
+  /** Trials that wait, in the order of their turns. They may be asked for in any order. */
+  async queued(): Promise<QueuedTrial[]> {
+    const waiting = (await this.planned()).filter((t) => t.state === "WAITING");
+    return waiting.map((t) => ({ trialId: t.trialId, arm: queuedArm(t), params: fixedParams(t) }));
+  }
+
+  /**
+   * The next trial, running: the first that is queued, else one of the arm whose turn it is.
+   *
+   * @param trialId one that is queued; another one comes when somebody else was first.
+   */
+  async ask(trialId?: number): Promise<Trial> {
     const { store, space, seed, direction } = this.options;
     for (;;) {
       const trials = await this.trials();
       const history = planned(trials);
-      const waiting = history.find((t) => t.state === "WAITING");
-      const fixed = (waiting?.systemAttrs.fixed_params ?? waiting?.params ?? {}) as Params;
+      const queue = history.filter((t) => t.state === "WAITING");
+      const waiting = queue.find((t) => t.trialId === trialId) ?? queue[0];
+      const fixed = waiting ? fixedParams(waiting) : {};
       const arm = waiting ? queuedArm(waiting) : this.#nextArm(history);
       const turn = waiting ? turnsOf(trials).get(waiting.number)! : nextTurn(trials);
       const sampler = arm === "optimized" ? this.options.sampler : this.#random;
@@ -169,16 +206,20 @@ export class Study {
     }
   }
 
-  async #enqueue(
-    queue: readonly { readonly params: Params; readonly userAttrs?: Attrs }[],
-    expectedCount: number,
-  ): Promise<boolean> {
-    const waiting = queue.map(({ params, userAttrs }) => ({
-      state: "WAITING" as const,
-      userAttrs: { ...userAttrs, arm: "warm-start" },
-      systemAttrs: { fixed_params: params },
-    }));
-    return (await this.options.store.createTrials(this.stored.studyId, waiting, expectedCount)) !== null;
+  /** Ends trials that ran together, in one step: after a crash all have ended, or all are repeated. */
+  async finish(results: ReadonlyMap<Trial, TrialResult>): Promise<void> {
+    const byId = [...results].map(([trial, result]) => [trial.trialId, result] as const);
+    await this.options.store.finishTrials(new Map(byId));
+  }
+
+  /**
+   * Gives running trials back to the queue, because their process was asked to stop. That says nothing against them: they
+   * may be given back any number of times.
+   */
+  async release(trials: readonly Trial[]): Promise<void> {
+    const ids = new Set(trials.map((t) => t.trialId));
+    for (const record of await this.trials())
+      if (ids.has(record.trialId) && record.state === "RUNNING") await this.#requeue(record, "given back");
   }
 
   #running(record: TrialRecord, params: Params, arm: Arm): Trial {
@@ -192,10 +233,10 @@ export class Study {
   }
 
   /** As Optuna's retry of a lost trial: the attributes are its. */
-  async #requeue(trial: TrialRecord): Promise<void> {
+  async #requeue(trial: TrialRecord, why: "lost" | "given back"): Promise<void> {
     const { store } = this.options;
     const retry = retryOf(trial);
-    const lost = [...(retry?.retry_history ?? []), trial.number];
+    const lost = [...(retry?.retry_history ?? []), ...(why === "lost" ? [trial.number] : [])];
     if (lost.length > MOST_RETRIES) {
       await store.interruptTrial(trial.trialId, { fail_reason: `interrupted ${lost.length} times` }, null);
       return;
@@ -215,6 +256,8 @@ export class Study {
 
 const planned = (trials: readonly TrialRecord[]) =>
   inTurn(trials).filter((t) => t.systemAttrs[INTERRUPTED] !== true);
+
+const fixedParams = (waiting: TrialRecord) => (waiting.systemAttrs.fixed_params ?? waiting.params) as Params;
 
 /** What somebody else queued, with Optuna say, is a start they chose. */
 const queuedArm = (waiting: TrialRecord): Arm =>

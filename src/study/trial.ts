@@ -1,5 +1,5 @@
 import type { Pruner } from "./pruner.js";
-import type { Attrs, Store } from "./store.js";
+import type { Attrs, Store, TrialResult } from "./store.js";
 import type { Arm, Direction, Params, TrialRecord } from "./types.js";
 
 export interface TrialContext {
@@ -9,7 +9,10 @@ export interface TrialContext {
   readonly direction: Direction;
 }
 
-/** A running trial: the only mutable thing of a study. Ends with exactly one of `complete`, `prune`, `fail`. */
+/**
+ * A running trial: the only mutable thing of a study. Ends with exactly one of `complete`, `prune`, `fail`, or with others in
+ * one step: `study.finish` of what `completed`, `pruned` and `failed` make.
+ */
 export class Trial {
   readonly number: number;
   readonly trialId: number;
@@ -47,24 +50,35 @@ export class Trial {
   }
 
   /** NaN makes the trial FAIL, as in Optuna. */
-  async complete(value: number, userAttrs: Attrs = {}): Promise<void> {
-    if (Number.isNaN(value)) return this.fail("the value is NaN", userAttrs);
-    await this.context.store.finishTrial(this.trialId, { state: "COMPLETE", value, userAttrs });
+  completed(value: number, userAttrs: Attrs = {}): TrialResult {
+    if (Number.isNaN(value)) return this.failed("the value is NaN", userAttrs);
+    return { state: "COMPLETE", value, userAttrs };
   }
 
   /** Its value is the last report, as in Optuna. */
-  async prune(userAttrs: Attrs = {}): Promise<void> {
+  pruned(userAttrs: Attrs = {}): TrialResult {
     const last = [...this.#reports].sort(([a], [b]) => b - a)[0]?.[1];
     const value = last === undefined || Number.isNaN(last) ? null : last;
-    await this.context.store.finishTrial(this.trialId, { state: "PRUNED", value, userAttrs });
+    return { state: "PRUNED", value, userAttrs };
   }
 
-  async fail(reason: string, userAttrs: Attrs = {}): Promise<void> {
-    await this.context.store.finishTrial(this.trialId, {
-      state: "FAIL",
-      value: null,
-      userAttrs,
-      systemAttrs: { fail_reason: reason },
-    });
+  failed(reason: string, userAttrs: Attrs = {}): TrialResult {
+    return { state: "FAIL", value: null, userAttrs, systemAttrs: { fail_reason: reason } };
+  }
+
+  complete(value: number, userAttrs?: Attrs): Promise<void> {
+    return this.#end(this.completed(value, userAttrs));
+  }
+
+  prune(userAttrs?: Attrs): Promise<void> {
+    return this.#end(this.pruned(userAttrs));
+  }
+
+  fail(reason: string, userAttrs?: Attrs): Promise<void> {
+    return this.#end(this.failed(reason, userAttrs));
+  }
+
+  #end(result: TrialResult): Promise<void> {
+    return this.context.store.finishTrials(new Map([[this.trialId, result]]));
   }
 }

@@ -2,6 +2,9 @@
  * Turns: the order in which a study that was never interrupted would have run its trials. A trial that was killed and the
  * ones that repeat it share one turn. Random numbers and the history a sampler sees go by turns, not by Optuna's numbers
  * (which count the killed ones), so a resumed study proposes what the uninterrupted one would have.
+ *
+ * Of several trials that run together, the next proposal must know all results or none, wherever a kill falls: they are
+ * asked for in turn and end in one step (`Study.finish`). Another number of lanes makes another study after the queue.
  */
 import type { TrialRecord } from "./types.js";
 
@@ -9,7 +12,7 @@ import type { TrialRecord } from "./types.js";
 export interface RetryAttrs {
   /** Number of the trial that was planned first. */
   readonly failed_trial: number;
-  /** Numbers of all that were lost, oldest first. */
+  /** Numbers of those that were lost with their process, oldest first; not of those given back. */
   readonly retry_history: readonly number[];
 }
 

@@ -1,11 +1,15 @@
 /** What every store must do: the exam of `src/study/store.ts`'s prose. A new store supplies a factory. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Store } from "../../src/study/store.js";
+import type { Store, TrialResult } from "../../src/study/store.js";
 import type { Distribution } from "../../src/study/types.js";
 
 const float: Distribution = { kind: "float", low: 1e-6, high: 1e-3, log: true };
 const choice: Distribution = { kind: "categorical", choices: ["a", null, true, 1.5] };
 const result = { params: { x: 1e-4, c: null }, distributions: { x: float, c: choice } } as const;
+
+/** Ends one trial. */
+export const finish = (store: Store, trialId: number, end: TrialResult) =>
+  store.finishTrials(new Map([[trialId, end]]));
 
 export function storeContract(name: string, open: () => Store): void {
   describe(`${name} store`, () => {
@@ -51,7 +55,7 @@ export function storeContract(name: string, open: () => Store): void {
           [2, 0.5],
         ]),
       });
-      await store.finishTrial(trialId, { state: "COMPLETE", value: 0.75, userAttrs: { seconds: 1.5 } });
+      await finish(store, trialId, { state: "COMPLETE", value: 0.75, userAttrs: { seconds: 1.5 } });
       const [trial] = await store.trials(studyId);
       expect(trial).toMatchObject({
         state: "COMPLETE",
@@ -65,7 +69,7 @@ export function storeContract(name: string, open: () => Store): void {
         [2, 0.5],
       ]);
       expect(trial!.datetimeComplete!.getTime()).toBeGreaterThanOrEqual(trial!.datetimeStart!.getTime());
-      await expect(store.finishTrial(trialId, { state: "FAIL", value: null })).rejects.toMatchObject({
+      await expect(finish(store, trialId, { state: "FAIL", value: null })).rejects.toMatchObject({
         code: "ERR_STORE_TRIAL_FINISHED",
       });
       await expect(store.updateTrial(trialId, { userAttrs: { x: 1 } })).rejects.toMatchObject({
@@ -76,7 +80,7 @@ export function storeContract(name: string, open: () => Store): void {
     test("infinite values keep their sign", async () => {
       const { studyId } = await study();
       for (const value of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
-        await store.finishTrial((await running(studyId)).trialId, { state: "COMPLETE", value });
+        await finish(store, (await running(studyId)).trialId, { state: "COMPLETE", value });
       }
       expect((await store.trials(studyId)).map((t) => t.value)).toEqual([
         Number.POSITIVE_INFINITY,
@@ -88,9 +92,30 @@ export function storeContract(name: string, open: () => Store): void {
       const { studyId } = await study();
       const { trialId } = await running(studyId);
       const bad = { state: "COMPLETE", value: 1, userAttrs: { ok: 1, bad: () => 0 } } as const;
-      await expect(store.finishTrial(trialId, bad)).rejects.toThrow();
+      await expect(finish(store, trialId, bad)).rejects.toThrow();
       const [trial] = await store.trials(studyId);
       expect(trial).toMatchObject({ state: "RUNNING", value: null, userAttrs: {} });
+    });
+
+    test("trials that end together all end, or none does", async () => {
+      const { studyId } = await study();
+      const ids = [(await running(studyId)).trialId, (await running(studyId)).trialId];
+      const good: TrialResult = { state: "COMPLETE", value: 1, userAttrs: { a: 1 } };
+      const states = async () => (await store.trials(studyId)).map((t) => [t.state, t.value, t.userAttrs]);
+      const before = await states();
+      for (const bad of [
+        { ...good, value: Number.NaN },
+        { ...good, userAttrs: { bad: () => 0 } },
+      ]) {
+        const both = new Map([
+          [ids[0]!, good],
+          [ids[1]!, bad],
+        ]);
+        await expect(store.finishTrials(both)).rejects.toThrow();
+        expect(await states()).toEqual(before);
+      }
+      await store.finishTrials(new Map(ids.map((id) => [id, good])));
+      expect((await states()).map(([state]) => state)).toEqual(["COMPLETE", "COMPLETE"]);
     });
 
     test("a waiting trial is claimed once", async () => {
@@ -99,6 +124,14 @@ export function storeContract(name: string, open: () => Store): void {
       const claims = await Promise.all(Array.from({ length: 8 }, () => store.claimTrial(trialId, result)));
       expect(claims.filter(Boolean)).toHaveLength(1);
       expect((await store.trials(studyId))[0]).toMatchObject({ state: "RUNNING", params: result.params });
+    });
+
+    test("a waiting trial that holds parameters is claimed with those it then runs with", async () => {
+      const { studyId } = await study();
+      const [made] = (await store.createTrials(studyId, [{ state: "WAITING", ...result }], 0))!;
+      const params = { x: 2e-4, c: "a" };
+      expect(await store.claimTrial(made!.trialId, { ...result, params })).toBe(true);
+      expect((await store.trials(studyId))[0]).toMatchObject({ state: "RUNNING", params });
     });
 
     test("an interrupted trial has one winner and one successor", async () => {

@@ -1,5 +1,5 @@
 /** Did it beat plain fine-tuning, and at what cost? */
-import type { ArmSummary, Comparison } from "../../analysis/findings.js";
+import type { ArmSummary, Comparison, CostRatio } from "../../analysis/findings.js";
 import { expectedMaximum } from "../../analysis/power.js";
 import {
   duration,
@@ -17,18 +17,20 @@ import type { SearchFindings } from "../findings.js";
 import { comparisonPlot } from "../plots/comparison.js";
 
 export function verdictSection(findings: SearchFindings): Section {
-  const blocks: Block[] = [testReads(findings), ...findings.comparisons.flatMap(comparisonBlocks)];
-  if (findings.comparisons.length === 0) {
+  const { comparisons, winner } = findings;
+  const blocks: Block[] = [testReads(findings), ...comparisons.flatMap(comparisonBlocks)];
+  if (comparisons.length === 0) {
     const text =
       "The final comparison was not run: nothing here says whether the search beats plain fine-tuning.";
     blocks.push({ kind: "notice", tone: "warning", label: "No comparison", text, brief: true });
-  } else {
-    blocks.push(optimismBlock(findings));
+    if (winner) blocks.push(...aloneBlocks(winner, findings));
   }
+  const best = comparisons[0]?.winner ?? winner;
+  if (best) blocks.push(optimismBlock(best, findings));
   return { id: "verdict", title: "Does it beat plain fine-tuning?", blocks };
 }
 
-function testReads({ study }: SearchFindings): Block {
+function testReads({ study, winner }: SearchFindings): Block {
   const times = study.testReadAt;
   if (times.length > 1)
     return {
@@ -40,7 +42,7 @@ function testReads({ study }: SearchFindings): Block {
     };
   const text =
     times.length === 1
-      ? `The test set was read once, at ${times[0]}, after the search had ended and both configurations were fixed.`
+      ? `The test set was read once, at ${times[0]}, after the search had ended and ${winner ? "its configuration was" : "both configurations were"} fixed.`
       : "The test set has not been read.";
   return { kind: "paragraph", text };
 }
@@ -56,7 +58,7 @@ function comparisonBlocks(comparison: Comparison): Block[] {
       more: [...(verdict.cost === null ? [] : [verdict.cost]), ...verdict.caveats],
       brief: true,
     },
-    accuracyTable(comparison),
+    accuracyTable([winner, baseline], comparison.rows),
     {
       kind: "figure",
       title: `${winner.name} and ${baseline.name} on the test set`,
@@ -67,11 +69,17 @@ function comparisonBlocks(comparison: Comparison): Block[] {
       plot: comparisonPlot(comparison),
     },
     testTable(comparison),
-    costTable(comparison),
+    costTable([winner, baseline], comparison.costRatio),
   ];
 }
 
-function accuracyTable({ winner, baseline, rows }: Comparison): Table {
+/** A winner with nothing beside it: what it reached and what it cost. */
+function aloneBlocks(winner: ArmSummary, { study }: SearchFindings): Block[] {
+  const rows = study.data.find((file) => file.role === "test")?.rows ?? 0;
+  return [accuracyTable([winner], rows), costTable([winner])];
+}
+
+function accuracyTable(arms: readonly ArmSummary[], rows: number): Table {
   const row = (arm: ArmSummary) => [
     arm.name,
     plainTrials(arm),
@@ -95,7 +103,7 @@ function accuracyTable({ winner, baseline, rows }: Comparison): Table {
       { label: "Optimism", align: "right", detail: true },
       { label: "Frozen" },
     ],
-    rows: [row(winner), row(baseline)],
+    rows: arms.map(row),
     note: `Test: ${plural(rows, "row")}. SE: standard error of one accuracy on that many rows. Optimism: best validation of the search minus mean test accuracy.`,
     brief: true,
   };
@@ -142,34 +150,32 @@ function testTable({ seeds, difference, comparisons, rowTest, signFlip, dz }: Co
   };
 }
 
-function costTable({ winner, baseline, costRatio }: Comparison): Table {
-  const times = (ratio: number | null) => (ratio === null ? NONE : `${fixed(ratio, ratio < 0.095 ? 3 : 2)}×`);
+function costTable(arms: readonly ArmSummary[], ratio?: CostRatio): Table {
+  const times = (x: number | null) => (x === null ? NONE : `${fixed(x, x < 0.095 ? 3 : 2)}×`);
+  const row = (label: string, what: keyof CostRatio, words: (x: number) => string) => [
+    label,
+    ...arms.map((arm) => words(arm.cost[what])),
+    ...(ratio ? [times(ratio[what])] : []),
+  ];
   return {
     kind: "table",
     caption: "What one training run costs, mean over seeds",
     columns: [
       { label: "" },
-      { label: winner.name, align: "right" },
-      { label: baseline.name, align: "right" },
-      { label: "Ratio", align: "right" },
+      ...arms.map((arm) => ({ label: arm.name, align: "right" as const })),
+      ...(ratio ? [{ label: "Ratio", align: "right" as const }] : []),
     ],
     rows: [
-      [
-        "Trained parameters",
-        large(winner.cost.trainedParameters),
-        large(baseline.cost.trainedParameters),
-        times(costRatio.trainedParameters),
-      ],
-      ["Training FLOPs", large(winner.cost.flops), large(baseline.cost.flops), times(costRatio.flops)],
-      ["Time", duration(winner.cost.seconds), duration(baseline.cost.seconds), times(costRatio.seconds)],
+      row("Trained parameters", "trainedParameters", large),
+      row("Training FLOPs", "flops", large),
+      row("Time", "seconds", duration),
     ],
     brief: true,
   };
 }
 
 /** The best of k equal configurations looks E[max of k] standard errors better than it is. */
-function optimismBlock({ comparisons, study }: SearchFindings): Block {
-  const { winner } = comparisons[0]!;
+function optimismBlock(winner: ArmSummary, { study }: SearchFindings): Block {
   const rows = study.data.find((file) => file.role === "validation")?.rows;
   const p = winner.validation.mean;
   const se = rows ? Math.sqrt(Math.max(0, p * (1 - p)) / rows) : null;

@@ -108,10 +108,7 @@ function numeric(column: readonly number[], axis: NumericAxis): Marginal {
 }
 
 /** Sigma of each observation's kernel. @param observed on the axis' scale, in any order. */
-export function bandwidths(
-  observed: readonly number[],
-  { low, high }: Pick<NumericAxis, "low" | "high">,
-): number[] {
+function bandwidths(observed: readonly number[], { low, high }: Pick<NumericAxis, "low" | "high">): number[] {
   const n = observed.length;
   const order = observed.map((_, i) => i).sort((a, b) => observed[a]! - observed[b]! || a - b);
   const least = (high - low) / Math.min(100, n + 2);
@@ -149,7 +146,7 @@ function categorical(column: readonly number[], { choices }: CategoricalAxis): M
 }
 
 /** Weight 1 for the newest 25; older ones ramp from 1/n up to 1. */
-export function recencyWeights(n: number): number[] {
+function recencyWeights(n: number): number[] {
   const ramp = n - 25;
   return Array.from({ length: n }, (_, i) =>
     i >= ramp ? 1 : 1 / n + ((1 - 1 / n) * i) / Math.max(1, ramp - 1),

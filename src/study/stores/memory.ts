@@ -79,16 +79,19 @@ export class MemoryStore implements Store {
     held.trials[trial.number] = updated(trial, update);
   }
 
-  async finishTrial(trialId: number, { state, value, ...update }: TrialResult): Promise<void> {
-    const [held, trial] = this.#findRunning(trialId);
-    checkValue(trialId, value);
-    held.trials[trial.number] = updated({ ...trial, state, value, datetimeComplete: new Date() }, update);
+  async finishTrials(results: ReadonlyMap<number, TrialResult>): Promise<void> {
+    const finished = [...results].map(([trialId, { state, value, ...update }]) => {
+      const [held, trial] = this.#findRunning(trialId);
+      checkValue(trialId, value);
+      return { held, trial: updated({ ...trial, state, value, datetimeComplete: new Date() }, update) };
+    });
+    for (const { held, trial } of finished) held.trials[trial.number] = trial;
   }
 
   async interruptTrial(trialId: number, systemAttrs: Attrs, successor: NewTrial | null): Promise<boolean> {
     const [held, trial] = this.#find(trialId);
     if (trial.state !== "RUNNING") return false;
-    await this.finishTrial(trialId, { state: "FAIL", value: null, systemAttrs });
+    await this.finishTrials(new Map([[trialId, { state: "FAIL", value: null, systemAttrs }]]));
     if (successor) this.#append(held, successor);
     return true;
   }

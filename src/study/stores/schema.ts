@@ -2,7 +2,7 @@
 
 export const ALEMBIC_HEAD = "v3.2.0.a";
 /** The version we claim to be in version_info: what the rows are compatible with (UTC times, as from 5.0). */
-export const LIBRARY_VERSION = "5.0.0";
+const LIBRARY_VERSION = "5.0.0";
 
 const attributes = (table: string, owner: string, parent: string) => `
 CREATE TABLE ${table}_attributes (

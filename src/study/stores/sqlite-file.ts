@@ -27,7 +27,7 @@ const BLOCK_MS = 20;
  *
  * @throws StoreError ERR_STORE_URL.
  */
-export function sqlitePath(url: string): string {
+function sqlitePath(url: string): string {
   const match = /^sqlite:\/\/\/(.+)$/s.exec(url);
   if (match) return match[1]!;
   throw new StoreError("ERR_STORE_URL", "The study storage was not understood", [

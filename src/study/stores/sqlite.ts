@@ -132,8 +132,10 @@ export class SqliteStore implements Store {
     });
   }
 
-  async finishTrial(trialId: number, result: TrialResult): Promise<void> {
-    await this.#transaction((db) => this.#finish(db, trialId, result));
+  async finishTrials(results: ReadonlyMap<number, TrialResult>): Promise<void> {
+    await this.#transaction((db) => {
+      for (const [trialId, result] of results) this.#finish(db, trialId, result);
+    });
   }
 
   async interruptTrial(trialId: number, systemAttrs: Attrs, successor: NewTrial | null): Promise<boolean> {
@@ -297,8 +299,10 @@ function write(db: Database, trialId: number, update: TrialUpdate): void {
     const distribution = update.distributions?.[name];
     if (!distribution) throw new StoreError("ERR_STORE_PARAM", `A parameter without a distribution: ${name}`);
     checkKey(name);
+    // A waiting trial may hold parameters already: Optuna's add_trial stores them before anybody claims it.
     db.prepare(
-      "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)",
+      `INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)
+       ON CONFLICT (trial_id, param_name) DO UPDATE SET param_value = excluded.param_value, distribution_json = excluded.distribution_json`,
     ).run(trialId, name, toInternal(distribution, value, name), distributionToJson(distribution));
   }
   for (const [step, value] of update.intermediateValues ?? []) {

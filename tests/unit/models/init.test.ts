@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { bertTensors, groupOf, groupsOf, hasWeightDecay } from "../../../src/models/bert.js";
 import { initialiseModel } from "../../../src/models/init.js";
-import { philox } from "../../../src/models/philox.js";
 import type { ModelFolder } from "../../../src/models/types.js";
+import { philox } from "../../../src/random/philox.js";
 import { TINY, tinyTensors } from "./tiny.js";
 
 const folder = (labels: readonly string[] | null, hidden = 8): ModelFolder => ({

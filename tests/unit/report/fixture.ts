@@ -126,6 +126,7 @@ export function exampleFindings(name = "banking12 × MiniLM-L6"): SearchFindings
     trials,
     layers: analyseLayers(trials, { seed: 42, permutations: 999, resamples: 500 }),
     comparisons: [compareArms(winner, baseline, { seed: 42 })],
+    winner: null,
     notices: [
       {
         tone: "info",

@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { MemoryStore } from "../../../src/study/stores/memory.js";
 import { SqliteStore } from "../../../src/study/stores/sqlite.js";
-import { storeContract } from "../../contract/store.js";
+import { finish, storeContract } from "../../contract/store.js";
 import { pythonWith } from "../../python.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-store-"));
@@ -88,7 +88,7 @@ describe("an SQLite file", () => {
         ]),
       });
       const state = i % 6 === 5 ? "PRUNED" : i % 6 === 4 ? "FAIL" : "COMPLETE";
-      await store.finishTrial(trial!.trialId, {
+      await finish(store, trial!.trialId, {
         state,
         value: state === "FAIL" ? null : i / 24 - depth.high / 100,
       });

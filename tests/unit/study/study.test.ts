@@ -113,7 +113,9 @@ test("TPE finds better values than random draws on the same budget, in the media
 describe("arms", () => {
   test("warm starts first, then the randomised arm, then the sampler; random draws ignore history", async () => {
     const study = await Study.create(options(new MemoryStore(), { nRandomTrials: 3 }));
-    await study.enqueueTrial({ kind: "a", lr: 5e-5, depth: 0 }, { warm_start: "uniform" });
+    await study.queueFirst([
+      { params: { kind: "a", lr: 5e-5, depth: 0 }, userAttrs: { warm_start: "uniform" } },
+    ]);
     await runTo(study, 6);
     const trials = await study.planned();
     expect(trials.map(armOf)).toEqual(["warm-start", "random", "random", "random", "optimized", "optimized"]);
@@ -121,6 +123,31 @@ describe("arms", () => {
       params: { kind: "a", lr: 5e-5, depth: 0 },
       userAttrs: { warm_start: "uniform" },
     });
+  });
+
+  test("the queue holds the draws that trials asked for one by one would get; in any order it gives the same study", async () => {
+    const start = { params: { kind: "a", lr: 5e-5, depth: 0 } };
+    const params = [];
+    for (const order of ["by turn", "queued", "queued backwards"]) {
+      const study = await Study.create(options(new MemoryStore(), { nRandomTrials: 8 }));
+      if (order === "by turn") {
+        const trial = await study.ask(); // turn 0, which the start has in the others
+        await trial.complete(objective(trial.params));
+      } else {
+        expect([await study.queueFirst([start]), await study.queueFirst([start])]).toEqual([true, false]);
+        const queue = await study.queued();
+        expect(queue.map((t) => t.arm)).toEqual(["warm-start", ...Array(8).fill("random")]);
+        for (const { trialId, params } of order === "queued" ? queue : queue.toReversed()) {
+          const trial = await study.ask(trialId);
+          expect([trial.trialId, trial.params]).toEqual([trialId, params]);
+          await trial.complete(objective(trial.params));
+        }
+      }
+      await runTo(study, 14);
+      params.push((await paramsOf(study)).slice(1, order === "by turn" ? 8 : 14));
+    }
+    expect(params[2]).toEqual(params[1]); // the sampler's proposals too: history goes by turns
+    expect(params[1]!.slice(0, 7)).toEqual(params[0]);
   });
 
   test("only optimised trials are pruned", async () => {
@@ -157,6 +184,27 @@ describe("resume", () => {
     expect(trials[5]).toMatchObject({ state: "FAIL", systemAttrs: { "permafrost:interrupted": true } });
     expect(trials[6]!.systemAttrs).toMatchObject({ failed_trial: 5, retry_history: [5] });
     expect((await second.planned()).filter((t) => armOf(t) === "random")).toHaveLength(12);
+  });
+
+  test("lost with its process too often, a trial stays FAIL; given back, it may be as often as one likes", async () => {
+    const store = new MemoryStore();
+    let study = await Study.create(options(store));
+    const params = [];
+    for (let i = 0; i < 8; i++) {
+      const trial = await study.ask();
+      params.push(trial.params);
+      await study.release([trial]);
+      await study.release([trial]); // no longer running: nothing happens
+    }
+    expect(new Set(params.map((p) => JSON.stringify(p))).size).toBe(1);
+    expect((await study.trials()).map((t) => t.state)).toEqual([...Array(8).fill("FAIL"), "WAITING"]);
+    const states = [];
+    for (let i = 0; i < 7; i++) {
+      await study.ask();
+      study = await Study.resume(options(store), false);
+      states.push((await study.planned()).map((t) => t.state).join());
+    }
+    expect(states).toEqual([...Array(5).fill("WAITING"), "FAIL", "FAIL,WAITING"]);
   });
 
   test("refuses other data, naming what differs; --force takes it", async () => {

@@ -1,5 +1,5 @@
 /**
- * Philox 4x32-10 (Salmon et al. 2011): a counter-based generator, so any element of a tensor can be drawn alone. The same
+ * Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a counter-based generator, so any element of a tensor can be drawn alone. The same
  * integers on every platform; also the generator of the native core.
  */
 

@@ -1,0 +1,51 @@
+/**
+ * What makes two runs of a search the same search. Said by what does not matter, so that an option added later counts
+ * until somebody decides otherwise.
+ */
+import { createHash } from "node:crypto";
+import type { SearchConfig } from "../config/schema.js";
+import type { LayerRates } from "../train/layer-rates.js";
+import type { Task } from "../train/task.js";
+
+export type Manifest = Readonly<Record<string, unknown>>;
+
+/** Where things are and how fast they go. Files count by their content. Lanes change which results a proposal knew. */
+const NOT_RESULTS: ReadonlySet<string> = new Set<keyof SearchConfig>([
+  ...(["model", "train", "validation", "test", "outputDir", "storage", "studyName", "saveDtype"] as const),
+  ...(["threads", "isa", "cache", "cacheGib", "lanes", "perDeviceEvalBatchSize"] as const),
+  ...(["timeout", "resume", "force"] as const),
+]);
+
+/** What decides which configurations are tried, and not what one of them gives. */
+const ONLY_SEARCH: ReadonlySet<string> = new Set([
+  ...["n_trials", "n_random_trials", "sampler", "pruner", "baseline", "n_seeds"],
+  ...["learning_rate_range", "head_learning_rate_range", "lr_offset"],
+]);
+
+/** By the names users write. */
+export function manifestOf(task: Task, config: SearchConfig): Manifest {
+  const options = Object.entries(config).filter(([key]) => !NOT_RESULTS.has(key));
+  return {
+    model: task.folder.hash,
+    train: task.splits.train.encoded.hash,
+    validation: task.splits.validation.encoded.hash,
+    test: task.splits.test!.encoded.hash,
+    ...Object.fromEntries(options.map(([key, value]) => [snakeCase(key), value])),
+    n_random_trials: randomTrials(config),
+  };
+}
+
+/** Trials of the randomised arm. */
+export const randomTrials = ({ nRandomTrials, nTrials }: SearchConfig) =>
+  Math.min(nTrials, nRandomTrials ?? Math.ceil(0.4 * nTrials));
+
+/** Names what retraining `rates` gives: other rates, options or files have another name. */
+export function trainingKey(rates: LayerRates, manifest: Manifest): string {
+  const training = Object.entries(manifest).filter(([key]) => !ONLY_SEARCH.has(key));
+  const sorted = (entries: readonly (readonly [string, unknown])[]) =>
+    entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify([sorted(Object.entries(rates)), sorted(training)]);
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

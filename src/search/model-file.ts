@@ -1,0 +1,55 @@
+/** The winner's model folder, and whether a folder still holds what was written there. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import path from "node:path";
+import type { SearchConfig } from "../config/schema.js";
+import type { NativeSession } from "../native/session.js";
+import type { LayerRates } from "../train/layer-rates.js";
+import type { Scores } from "../train/metrics.js";
+import { saveTrained } from "../train/save.js";
+import type { Task } from "../train/task.js";
+
+export interface ModelFile {
+  /** Writes a lane's weights, still in the core. @returns a mark to know the file by. */
+  write(
+    session: NativeSession,
+    lane: number,
+    seed: number,
+    scores: { readonly validation: Scores; readonly test: Scores },
+  ): Promise<string>;
+  /** Whether the file is there and is the one of that mark. */
+  holds(mark: string): Promise<boolean>;
+}
+
+/** @param trials that the search spent, for the model card. */
+export function winnerModel(task: Task, config: SearchConfig, rates: LayerRates, trials: number): ModelFile {
+  const dir = path.join(config.outputDir, "model");
+  const mark = async () => `${config.saveDtype}:${await sha256(path.join(dir, "model.safetensors"))}`;
+  return {
+    async write(session, lane, seed, scores) {
+      await saveTrained(dir, task, session, lane, {
+        dtype: config.saveDtype,
+        rates,
+        ...scores,
+        hyperparameters: {
+          seed,
+          num_train_epochs: config.numTrainEpochs,
+          per_device_train_batch_size: config.perDeviceTrainBatchSize,
+          weight_decay: config.weightDecay,
+          warmup_steps: config.warmupSteps,
+          lr_scheduler_type: config.lrSchedulerType,
+          max_grad_norm: config.maxGradNorm,
+        },
+        summary: `Fine-tuned with a learning rate for each layer, found by permafrost in ${trials} trials; of ${config.nSeeds} seeds this is the one best on validation.`,
+      });
+      return mark();
+    },
+    holds: async (wanted) => wanted === (await mark().catch(() => null)),
+  };
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}

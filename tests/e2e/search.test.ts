@@ -1,0 +1,339 @@
+/** Searches from outside: long enough for every arm, out of time, stopped, killed, on a full disk, gone on with. */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { SearchEvent } from "../../src/events.js";
+import type { SearchFindings } from "../../src/report/index.js";
+import { SqliteStore } from "../../src/study/stores/sqlite.js";
+import { armOf } from "../../src/study/study.js";
+import { turnsOf } from "../../src/study/turns.js";
+import type { TrialRecord } from "../../src/study/types.js";
+import { writeColours, writeTinyModel } from "./tiny.js";
+
+const main = path.join(import.meta.dirname, "../../dist/cli/main.mjs");
+const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-search-"));
+const at = (name: string) => path.join(folder, name);
+
+/** Flags of a small search; later ones win. */
+const flags = (out: string, ...more: string[]) => [
+  ...["search", "--model", at("model"), "--train", at("train.jsonl"), "--validation", at("dev.jsonl")],
+  ...["--test", at("test.jsonl"), "--output_dir", at(out), "--quiet", "--lanes", "2", "--threads", "2"],
+  ...["--n-trials", "8", "--num_train_epochs", "3", "--n-seeds", "2", ...more],
+];
+
+function permafrost(args: readonly string[]) {
+  const run = spawnSync(process.execPath, [main, ...args], { encoding: "utf8" });
+  return { status: run.status, stdout: run.stdout, stderr: run.stderr };
+}
+
+/** A search as a child whose events are seen as they happen; `onEvent` may stop it with a signal. */
+async function watched(
+  args: readonly string[],
+  onEvent: (event: SearchEvent) => NodeJS.Signals | undefined,
+  node: { readonly flags?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+) {
+  const child = spawn(process.execPath, [...(node.flags ?? []), main, ...args, "--progress", "json"], {
+    ...{ stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...node.env } },
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const exit = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const events: SearchEvent[] = [];
+  let stopped = false; // a second SIGINT would not wait
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (!line.startsWith("{")) continue;
+    const event = JSON.parse(line) as SearchEvent;
+    events.push(event);
+    const signal = stopped ? undefined : onEvent(event);
+    if (signal) stopped = child.kill(signal);
+  }
+  return { status: await exit, stderr, events };
+}
+
+const starts = (events: readonly SearchEvent[], phase: "search" | "baseline") =>
+  events.flatMap((e) => (e.type === "trialStart" && e.phase === phase ? [e.number] : []));
+
+/** The trials of both studies of a file. */
+async function trialsOf(file: string): Promise<{ search: TrialRecord[]; baseline: TrialRecord[] }> {
+  await using store = SqliteStore.open(`sqlite:///${at(file)}`);
+  const read = async (name: string) => {
+    const study = await store.findStudy(name);
+    return study ? [...(await store.trials(study.studyId))] : [];
+  };
+  return { search: await read("permafrost"), baseline: await read("permafrost-uniform") };
+}
+
+const isFinished = (t: TrialRecord) =>
+  ["COMPLETE", "PRUNED"].includes(t.state) ||
+  (t.state === "FAIL" && !t.systemAttrs["permafrost:interrupted"]);
+const finished = (trials: readonly TrialRecord[]) => trials.filter(isFinished);
+/** What must never change of a trial that ended. */
+const result = ({ number, state, value, params, intermediateValues, datetimeComplete }: TrialRecord) => ({
+  ...{ number, state, value, params, datetimeComplete, intermediateValues: [...intermediateValues] },
+});
+const report = (out: string) => JSON.parse(readFileSync(at(`${out}/report.json`), "utf8")) as SearchFindings;
+const model = (out: string) => readFileSync(at(`${out}/model/model.safetensors`));
+
+/** Every turn of the plan has ended once, and what had ended before is as it was. */
+function expectWhole(trials: readonly TrialRecord[], before: readonly TrialRecord[], planned: number) {
+  const turns = turnsOf(trials);
+  const ended = finished(trials).map((t) => turns.get(t.number)!);
+  expect(ended.toSorted((a, b) => a - b)).toEqual(Array.from({ length: planned }, (_, i) => i));
+  expect(trials.some((t) => t.state === "RUNNING")).toBe(false);
+  const kept = finished(before).map(({ number }) => trials.find((t) => t.number === number)!);
+  expect(kept.map(result)).toEqual(finished(before).map(result));
+}
+
+beforeAll(async () => {
+  await writeTinyModel(at("model"));
+  writeColours(at("train.jsonl"), 48, 0);
+  writeColours(at("dev.jsonl"), 30, 1);
+  writeColours(at("test.jsonl"), 30, 2);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("30 trials: every arm runs, TPE proposes from results, the median pruner prunes, the report counts them", async () => {
+  // Rates high enough that this model learns, and 36 steps with 12 evaluations.
+  const hot = [
+    ...["--learning_rate_range", "[1e-3,1e-1]", "--head_learning_rate_range", "[1e-3,1e-1]"],
+    ...["--n-trials", "30", "--num_train_epochs", "12", "--eval_strategy", "steps", "--eval_steps", "3"],
+  ];
+  const run = permafrost(flags("long", ...hot, "--json"));
+  expect([run.stderr, run.status]).toEqual(["", 0]);
+  const { search, baseline } = await trialsOf("long/study.db");
+  const count = (arm: string) => search.filter((t) => armOf(t) === arm).length;
+  expect([count("warm-start"), count("random"), count("optimized")]).toEqual([5, 12, 13]);
+  const pruned = search.filter((t) => t.state === "PRUNED");
+  expect(pruned.length).toBeGreaterThan(0);
+  for (const trial of pruned) {
+    expect(armOf(trial)).toBe("optimized");
+    expect(trial.intermediateValues.size).toBeLessThan(12);
+  }
+  // All evaluations but the last, which is the value, are reported.
+  for (const trial of search.filter((t) => t.state === "COMPLETE"))
+    expect([...trial.intermediateValues.keys()]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  expect(finished(baseline)).toHaveLength(30);
+  // Proposals from results and uniform draws differ in where they look: the same search, sampler random.
+  expect(permafrost(flags("blind", ...hot, "--sampler", "random", "--baseline", "false")).status).toBe(0);
+  const blind = (await trialsOf("blind/study.db")).search;
+  const params = (trials: readonly TrialRecord[]) => trials.map((t) => t.params);
+  expect(params(blind).slice(0, 17)).toEqual(params(search).slice(0, 17));
+  expect(params(blind).slice(17)).not.toEqual(params(search).slice(17));
+  const [comparison] = report("long").comparisons;
+  expect([comparison!.winner.trials, comparison!.baseline.trials]).toEqual([30, 30]);
+}, 120_000);
+
+describe("a time limit", () => {
+  test("is shared: both arms get their half, and the report says what they spent", async () => {
+    const run = permafrost(flags("timed", "--n-trials", "500", "--timeout", "4", "--json"));
+    expect([run.stderr, run.status]).toEqual(["", 0]);
+    const { search, baseline } = await trialsOf("timed/study.db");
+    const { comparisons, notices } = report("timed");
+    const spent = [comparisons[0]!.winner.trials, comparisons[0]!.baseline.trials];
+    expect(spent).toEqual([finished(search).length, finished(baseline).length]);
+    for (const trials of spent) expect(trials > 0 && trials < 500).toBe(true);
+    expect(notices.filter((n) => n.tone === "warning").map((n) => n.text)).toEqual([
+      expect.stringContaining(`Only ${spent[0]} of the 500 trials of the search`),
+      expect.stringContaining(`Only ${spent[1]} of the 500 trials of the baseline`),
+    ]);
+    // Test has seen this choice: going on as if it had not would choose again.
+    const again = permafrost(flags("timed", "--n-trials", "500", "--resume"));
+    expect([again.stderr, again.status]).toEqual(["", 0]);
+    expect((await trialsOf("timed/study.db")).search).toEqual(search);
+    expect(report("timed").study.testReadAt).toHaveLength(1);
+  });
+
+  test("that the search uses up leaves no baseline, and a report of the winner alone that says so", () => {
+    const slow = [
+      "--num_train_epochs",
+      "1",
+      "--max_steps",
+      "4000",
+      "--eval_strategy",
+      "no",
+      "--n-seeds",
+      "1",
+    ];
+    const run = permafrost(flags("late", "--timeout", "1", ...slow));
+    expect([run.stderr, run.status]).toEqual(["", 0]);
+    const { comparisons, winner, notices } = report("late");
+    expect(comparisons).toEqual([]);
+    expect(winner).toMatchObject({ name: "per-layer", trials: 2, test: { n: 1 } });
+    expect(notices.map((n) => n.text)).toContain("There is no baseline: none of its trials completed.");
+  });
+});
+
+test("without a baseline the winner's accuracy, seeds and cost are told", () => {
+  const run = permafrost(flags("alone", "--baseline", "false"));
+  expect([run.stderr, run.status]).toEqual(["", 0]);
+  const { winner } = report("alone");
+  expect(winner).toMatchObject({ name: "per-layer", trials: 8, test: { n: 2 } });
+  const percent = (x: number) => (x * 100).toFixed(1);
+  for (const text of [run.stdout, readFileSync(at("alone/report.md"), "utf8")]) {
+    expect(text).toContain("final comparison was not run");
+    expect(text).toContain(`${percent(winner!.test.mean)} ± ${percent(winner!.test.sd!)}`);
+    expect(text).toContain("Trained parameters");
+  }
+  expect(existsSync(at("alone/model/model.safetensors"))).toBe(true);
+});
+
+describe("what was scored on test", () => {
+  beforeAll(() => {
+    expect(permafrost(flags("once")).status).toBe(0);
+  });
+
+  test("is not scored for more seeds without --force; with it, that is a second look", async () => {
+    const before = await trialsOf("once/study.db");
+    const more = flags("once", "--n-seeds", "3", "--resume");
+    const refused = permafrost(more);
+    expect([refused.status, refused.stderr]).toEqual([
+      4,
+      expect.stringMatching(/n_seeds.*expected 2, received 3/),
+    ]);
+    expect(report("once").study.testReadAt).toHaveLength(1);
+    const forced = permafrost([...more, "--force"]);
+    expect([forced.stderr, forced.status]).toEqual(["", 0]);
+    const { study, comparisons } = report("once");
+    expect([study.testReadAt.length, comparisons[0]!.seeds.length]).toEqual([2, 3]);
+    expect((await trialsOf("once/study.db")).search).toEqual(before.search);
+    expect(forced.stdout).toContain("Test set read more than once");
+  });
+
+  test("is scored anew, and the model written anew, when options of training change with --force", () => {
+    const before = model("once");
+    const refused = permafrost(flags("once", "--adam_beta1", "0.5", "--resume"));
+    expect([refused.status, refused.stderr]).toEqual([4, expect.stringContaining("adam_beta1")]);
+    expect(permafrost(flags("once", "--adam_beta1", "0.5", "--resume", "--force")).status).toBe(0);
+    expect(model("once").equals(before)).toBe(false);
+    expect(report("once").study.testReadAt.length).toBeGreaterThan(1);
+  });
+});
+
+test("a study elsewhere, gone on with in a new folder, writes the same model there without reading test again", () => {
+  const storage = ["--storage", `sqlite:///${at("shared.db")}`];
+  expect(permafrost(flags("here", ...storage)).status).toBe(0);
+  const run = permafrost(flags("there", ...storage, "--resume"));
+  expect([run.stderr, run.status]).toEqual(["", 0]);
+  expect(model("there").equals(model("here"))).toBe(true);
+  expect(report("there").study.testReadAt).toEqual(report("here").study.testReadAt);
+  expect(report("there").comparisons).toEqual(report("here").comparisons);
+});
+
+test("a name that the baseline will need is refused before anything runs or is created", async () => {
+  const storage = ["--storage", `sqlite:///${at("names.db")}`];
+  const taken = [
+    "--study-name",
+    "permafrost-uniform",
+    "--baseline",
+    "false",
+    "--n-trials",
+    "1",
+    "--n-seeds",
+    "1",
+  ];
+  expect(permafrost(flags("n1", ...storage, ...taken)).status).toBe(0);
+  const run = permafrost(flags("n2", ...storage));
+  expect([run.status, run.stderr]).toEqual([4, expect.stringContaining('"permafrost-uniform"')]);
+  expect((await trialsOf("names.db")).search).toEqual([]);
+});
+
+describe("going on", () => {
+  const slow = ["--num_train_epochs", "30", "--eval_strategy", "no"];
+  let whole: Awaited<ReturnType<typeof trialsOf>>;
+  beforeAll(async () => {
+    expect(permafrost(flags("whole", ...slow)).status).toBe(0);
+    whole = await trialsOf("whole/study.db");
+  });
+  const values = (trials: readonly TrialRecord[]) => {
+    const turns = turnsOf(trials);
+    return new Map(finished(trials).map((t) => [turns.get(t.number), [t.params, t.value]]));
+  };
+
+  test("after kill -9 in the middle of trials: what had ended is as it was, nothing runs twice", async () => {
+    const args = flags("killed", ...slow);
+    let interrupted = 0;
+    for (const [phase, after] of [
+      ["search", 1],
+      ["search", 5],
+      ["baseline", 3],
+    ] as const) {
+      const before = existsSync(at("killed/study.db")) ? await trialsOf("killed/study.db") : null;
+      const { status, events } = await watched(before ? [...args, "--resume"] : args, (event) =>
+        event.type === "trialStart" && event.phase === phase && event.number >= after ? "SIGKILL" : undefined,
+      );
+      expect(status).toBeNull(); // by the signal
+      const now = await trialsOf("killed/study.db");
+      const running = now[phase].filter((t) => t.state === "RUNNING");
+      expect(running.length).toBeGreaterThan(0);
+      interrupted += running.length;
+      for (const arm of ["search", "baseline"] as const) {
+        const ended = finished(before?.[arm] ?? []);
+        expect(now[arm].filter((t) => ended.some((e) => e.number === t.number)).map(result)).toEqual(
+          ended.map(result),
+        );
+        expect(starts(events, arm).filter((n) => ended.some((e) => e.number === n))).toEqual([]);
+      }
+    }
+    const before = await trialsOf("killed/study.db");
+    const end = permafrost([...args, "--resume"]);
+    expect([end.status, end.stderr]).toEqual([0, ""]);
+    const after = await trialsOf("killed/study.db");
+    for (const arm of ["search", "baseline"] as const) {
+      expectWhole(after[arm], before[arm], 8);
+      expect(values(after[arm])).toEqual(values(whole[arm]));
+    }
+    const lost = [...after.search, ...after.baseline].filter((t) => t.systemAttrs["permafrost:interrupted"]);
+    expect(lost).toHaveLength(interrupted);
+  }, 120_000);
+
+  test("after a kill before there was a study: it begins, and says so; another name in the file is still missing", async () => {
+    const args = flags("empty", "--n-trials", "1", "--n-seeds", "1", "--resume");
+    mkdirSync(at("empty"));
+    await SqliteStore.open(`sqlite:///${at("empty/study.db")}`).close();
+    const run = permafrost(args.filter((flag) => flag !== "--quiet"));
+    expect([run.status, run.stderr]).toEqual([0, expect.stringContaining("nothing to resume")]);
+    const other = permafrost([...args, "--study-name", "other"]);
+    expect([other.status, other.stderr]).toEqual([4, expect.stringContaining("ERR_STORE_STUDY_MISSING")]);
+  });
+
+  test("after SIGINT, however often: what ran waits, and the end is that of a search never stopped", async () => {
+    const args = flags("stopped", ...slow);
+    for (let i = 0; i < 7; i++) {
+      const { status } = await watched(i > 0 ? [...args, "--resume"] : args, (event) =>
+        event.type === "trialStart" ? "SIGINT" : undefined,
+      );
+      expect(status).toBe(130);
+      const states = new Set((await trialsOf("stopped/study.db")).search.map((t) => t.state));
+      expect(states).toEqual(new Set(["FAIL", "WAITING"]));
+    }
+    const end = permafrost([...args, "--resume"]);
+    expect([end.status, end.stderr]).toEqual([0, ""]);
+    const after = await trialsOf("stopped/study.db");
+    for (const arm of ["search", "baseline"] as const) {
+      expectWhole(after[arm], [], 8);
+      expect(values(after[arm])).toEqual(values(whole[arm]));
+    }
+  }, 120_000);
+
+  test("after a full disk: exit code 4, what was acknowledged is kept, and with room again it ends", async () => {
+    const args = flags("full", "--n-trials", "30");
+    const child = { flags: ["--require", path.join(import.meta.dirname, "full-disk.cjs")] };
+    const { status, stderr, events } = await watched(args, () => undefined, {
+      ...{ ...child, env: { PERMAFROST_TEST_PAGES: "32" } },
+    });
+    expect([status, stderr]).toEqual([4, expect.stringContaining("ERR_STORE_FULL")]);
+    const acknowledged = events.flatMap((e) => (e.type === "trialEnd" ? [[e.number, e.state, e.value]] : []));
+    expect(acknowledged.length).toBeGreaterThan(0);
+    const before = await trialsOf("full/study.db");
+    const kept = finished(before.search).map((t) => [t.number, t.state, t.value]);
+    for (const trial of acknowledged) expect(kept).toContainEqual(trial);
+    const end = permafrost([...args, "--resume"]);
+    expect([end.status, end.stderr]).toEqual([0, ""]);
+    expectWhole((await trialsOf("full/study.db")).search, before.search, 30);
+  });
+});

@@ -1,0 +1,158 @@
+/** An arm with a trainer that is made up: which trials share a session, what they report, what a stop leaves. */
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { type ArmSearchOptions, searchArm } from "../../../src/search/arm-search.js";
+import { choiceOf } from "../../../src/search/choice.js";
+import { stepCost } from "../../../src/search/grouping.js";
+import { layerSpace } from "../../../src/search/space.js";
+import { MedianPruner } from "../../../src/study/pruners/median.js";
+import { TpeSampler } from "../../../src/study/samplers/tpe.js";
+import { MemoryStore } from "../../../src/study/stores/memory.js";
+import { armOf, Study, type StudyOptions } from "../../../src/study/study.js";
+import type { LayerRates } from "../../../src/train/layer-rates.js";
+import type { Task } from "../../../src/train/task.js";
+
+interface Lane {
+  readonly rates: LayerRates;
+}
+interface Hooks {
+  onEvaluation(lane: number, scored: object): Promise<"prune" | undefined>;
+}
+
+const fake = vi.hoisted(() => ({
+  sessions: [] as Lane[][],
+  options: [] as { evalStrategy: string }[],
+  before: (): void => {},
+}));
+
+/** Accuracy of a configuration, and of its half and whole way there. */
+const accuracy = (rates: LayerRates) =>
+  1 / (1 + (Math.log10(rates.head!) + 3) ** 2 + Math.abs(stepCost(rates) - 5));
+
+vi.mock("../../../src/train/trainer.js", () => ({
+  Trainer: {
+    open: async (_task: unknown, options: { evalStrategy: string }, lanes: Lane[]) => {
+      fake.sessions.push(lanes);
+      fake.options.push(options);
+      const evaluations = lanes.map((): object[] => []);
+      return {
+        totalSteps: 6,
+        evaluations: (lane: number) => evaluations[lane],
+        run: async (hooks: Hooks, signal: AbortSignal) => {
+          const states = lanes.map(() => "completed");
+          // Three evaluations in one epoch: eval_strategy steps.
+          for (const step of options.evalStrategy === "no" ? [6] : [2, 4, 6]) {
+            fake.before();
+            signal.throwIfAborted();
+            for (const [i, { rates }] of lanes.entries()) {
+              if (states[i] === "pruned") continue;
+              const scored = { step, epoch: step / 6, accuracy: (accuracy(rates) * step) / 6, loss: 1 };
+              evaluations[i]!.push(scored);
+              if ((await hooks.onEvaluation(i, scored)) === "prune") states[i] = "pruned";
+            }
+          }
+          const cost = { seconds: 1, flops: 2, trainedParameters: 3, best: null };
+          return states.map((state, i) => ({ state, evaluations: evaluations[i], ...cost }));
+        },
+        [Symbol.asyncDispose]: async () => {},
+      };
+    },
+  },
+}));
+
+const groups = ["embeddings", "layer.0", "layer.1", "layer.2", "head"];
+const task = { groups } as unknown as Task;
+const space = layerSpace(groups, {
+  ...{ learningRateRange: [1e-6, 1e-3], headLearningRateRange: [1e-5, 1e-2], lrOffset: 1 },
+});
+const studyOptions = (store: MemoryStore): StudyOptions => ({
+  ...{ store, space, studyName: "s", direction: "maximize", manifest: {}, metricName: "x" },
+  ...{ sampler: new TpeSampler(), pruner: new MedianPruner({ nStartupTrials: 5, nWarmupSteps: 1 }) },
+  ...{ seed: 3, nRandomTrials: 12 },
+});
+const options = (changes: Partial<ArmSearchOptions> = {}) =>
+  ({
+    ...{ phase: "search", nTrials: 30, lanes: 2, seed: 3, deadline: Number.POSITIVE_INFINITY },
+    ...{ pruner: "median", evalStrategy: "steps", ...changes },
+  }) as ArmSearchOptions;
+
+async function search(changes: Partial<ArmSearchOptions> = {}, study?: Study, signal?: AbortSignal) {
+  const used = study ?? (await Study.create(studyOptions(new MemoryStore())));
+  await used.queueFirst([]);
+  await searchArm(used, task, options(changes), () => {}, signal ?? new AbortController().signal);
+  return used;
+}
+const valuesOf = async (study: Study) =>
+  (await study.planned()).map((t) => [armOf(t), t.state, t.value, t.params]);
+
+beforeEach(() => {
+  Object.assign(fake, { sessions: [], options: [], before: () => {} });
+});
+
+describe("an arm", () => {
+  test("runs random trials of similar cost together; their results are those of any other grouping", async () => {
+    const [two, four] = [await search({ lanes: 2 }), await search({ lanes: 4 })];
+    const random = async (study: Study) => (await valuesOf(study)).slice(0, 12);
+    expect(await random(two)).toEqual(await random(four));
+    const spread = (sessions: Lane[][]) => {
+      const costs = sessions.map((lanes) => lanes.map(({ rates }) => stepCost(rates)));
+      return costs.reduce((sum, c) => sum + Math.max(...c) - Math.min(...c), 0);
+    };
+    const inTurn = (await two.planned())
+      .slice(0, 12)
+      .map((t) => ({ rates: t.userAttrs.rates as LayerRates }));
+    const pairs = Array.from({ length: 6 }, (_, i) => inTurn.slice(2 * i, 2 * i + 2));
+    expect(spread(fake.sessions.slice(0, 6))).toBeLessThan(spread(pairs) / 2);
+  });
+
+  test("proposes the same again with the same lanes; optimised trials are pruned, others never", async () => {
+    const [one, two] = [await search(), await search()];
+    expect(await valuesOf(one)).toEqual(await valuesOf(two));
+    const pruned = (await one.planned()).filter((t) => t.state === "PRUNED");
+    expect(pruned.length).toBeGreaterThan(0);
+    expect(new Set(pruned.map(armOf))).toEqual(new Set(["optimized"]));
+    expect(await choiceOf(one)).toMatchObject({ trials: 30, best: { value: expect.any(Number) } });
+  });
+
+  test("reports every evaluation by its count, also those within one epoch", async () => {
+    const study = await search({ nTrials: 12 });
+    for (const trial of await study.planned()) expect([...trial.intermediateValues.keys()]).toEqual([1, 2]);
+  });
+
+  test("scores a trial at its end alone where nothing is decided on the way", async () => {
+    await search({ nTrials: 4, pruner: "none" });
+    await search({ nTrials: 4, pruner: "none", earlyStoppingPatience: 2 });
+    expect(new Set(fake.options.slice(0, 2).map((o) => o.evalStrategy))).toEqual(new Set(["no"]));
+    expect(new Set(fake.options.slice(2).map((o) => o.evalStrategy))).toEqual(new Set(["steps"]));
+  });
+
+  test("starts no trial after its time", async () => {
+    const study = await search({ deadline: performance.now() - 1 });
+    expect(await choiceOf(study)).toEqual({ trials: 0, best: null });
+  });
+});
+
+test("stopped again and again at every moment, it ends as it would have, and no stop counts against a trial", async () => {
+  const whole = await valuesOf(await search());
+  const store = new MemoryStore();
+  let study = await Study.create(studyOptions(store));
+  for (let stops = 0; ; stops++) {
+    const stop = new AbortController();
+    let moments = 0;
+    fake.before = () => {
+      if (moments++ === (stops < 7 ? 1 : stops % 5)) stop.abort(new Error("stopped"));
+    };
+    try {
+      await search({}, study, stop.signal);
+      break;
+    } catch (error) {
+      expect(error).toMatchObject({ message: "stopped" });
+      const states = (await study.planned()).map((t) => t.state);
+      expect(states).not.toContain("RUNNING");
+      expect(states).not.toContain("FAIL");
+    }
+    if (stops > 60) fake.before = () => {};
+    expect(stops).toBeLessThan(200);
+    study = await Study.resume(studyOptions(store), false);
+  }
+  expect(await valuesOf(study)).toEqual(whole);
+});

@@ -1,0 +1,158 @@
+/** Retraining with a trainer that is made up: what is stored, what is not scored, what is written where. */
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { type FinalistOptions, retrain } from "../../../src/search/finalists.js";
+import { trainingKey } from "../../../src/search/manifest.js";
+import type { ModelFile } from "../../../src/search/model-file.js";
+import { enterTestRead, testWasRead } from "../../../src/search/test-reads.js";
+import { NonePruner } from "../../../src/study/pruners/none.js";
+import { RandomSampler } from "../../../src/study/samplers/random.js";
+import { MemoryStore } from "../../../src/study/stores/memory.js";
+import { Study } from "../../../src/study/study.js";
+import type { Task } from "../../../src/train/task.js";
+
+const fake = vi.hoisted(() => ({
+  /** Seeds trained, and splits scored, in order. */
+  trained: [] as number[],
+  scored: [] as string[],
+  diverges: new Set<number>(),
+  accuracy: (seed: number) => seed / 100,
+}));
+
+vi.mock("../../../src/train/trainer.js", () => ({
+  Trainer: {
+    open: async (_task: unknown, _options: unknown, lanes: { seed: number }[]) => ({
+      session: {},
+      run: async () => {
+        fake.trained.push(...lanes.map(({ seed }) => seed));
+        const cost = { seconds: 1, flops: 2, trainedParameters: 3 };
+        return lanes.map(({ seed }) => ({
+          state: fake.diverges.has(seed) ? "diverged" : "completed",
+          ...cost,
+        }));
+      },
+      score: async (lane: number, split: string) => {
+        fake.scored.push(`${split} ${lanes[lane]!.seed}`);
+        return { accuracy: fake.accuracy(lanes[lane]!.seed), loss: 0.1, correct: [true, false] };
+      },
+      [Symbol.asyncDispose]: async () => {},
+    }),
+  },
+}));
+
+const task = {
+  initialFor: () => ({}),
+  splits: { validation: "validation", test: "test" },
+} as unknown as Task;
+const rates = { "layer.0": 1e-5, head: 1e-3 };
+const finalist = (changes: Partial<FinalistOptions> = {}) =>
+  ({ arm: "per-layer", rates, key: "k", seeds: [1, 2, 3], lanes: 2, ...changes }) as FinalistOptions;
+
+/** A folder that holds one file, marked by the seed. */
+class Folder implements ModelFile {
+  mark: string | null = null;
+  async write(_session: unknown, _lane: number, seed: number): Promise<string> {
+    this.mark = `weights of ${seed}`;
+    return this.mark;
+  }
+  async holds(mark: string): Promise<boolean> {
+    return this.mark === mark;
+  }
+}
+
+let study: Study;
+beforeEach(async () => {
+  Object.assign(fake, {
+    trained: [],
+    scored: [],
+    diverges: new Set(),
+    accuracy: (seed: number) => seed / 100,
+  });
+  study = await Study.create({
+    ...{ store: new MemoryStore(), studyName: "s", direction: "maximize", space: [], manifest: {} },
+    ...{ sampler: new RandomSampler(), pruner: new NonePruner(), seed: 1, nRandomTrials: 0, metricName: "x" },
+  });
+});
+const go = (options: FinalistOptions, model: ModelFile | null = null) =>
+  retrain(study, task, options, model, () => {}, new AbortController().signal);
+
+describe("retraining", () => {
+  test("runs each seed once, whatever the number of calls; more seeds add only themselves", async () => {
+    const first = await go(finalist());
+    expect(await go(finalist())).toEqual(first);
+    expect(fake.trained).toEqual([1, 2, 3]);
+    await go(finalist({ seeds: [1, 2, 3, 4] }));
+    expect(fake.trained).toEqual([1, 2, 3, 4]);
+  });
+
+  test("of another winner shares nothing with what is stored, and its model replaces the other's", async () => {
+    const folder = new Folder();
+    await go(finalist(), folder);
+    fake.accuracy = (seed) => -seed; // now seed 1 is best, and worse than all that is stored
+    const other = await go(finalist({ key: "another" }), folder);
+    expect(fake.trained).toEqual([1, 2, 3, 1, 2, 3]);
+    expect(other.seeds.map((s) => s.test)).toEqual([-1, -2, -3]);
+    expect(folder.mark).toBe("weights of 1");
+  });
+
+  test("that diverged is neither scored nor saved, and is not tried again", async () => {
+    fake.diverges.add(3).add(1);
+    const folder = new Folder();
+    for (let i = 0; i < 2; i++) {
+      const { seeds, diverged } = await go(finalist(), folder);
+      expect([seeds.map((s) => s.seed), diverged]).toEqual([[2], [1, 3]]);
+    }
+    expect(fake.scored).toEqual(["validation 2", "test 2"]);
+    expect(folder.mark).toBe("weights of 2");
+    expect(fake.trained).toEqual([1, 2, 3]);
+  });
+
+  test("that is stored writes the model where it is missing, from the best seed and without reading test", async () => {
+    await go(finalist(), new Folder());
+    fake.scored.length = 0;
+    const elsewhere = new Folder();
+    await go(finalist(), elsewhere);
+    expect(elsewhere.mark).toBe("weights of 3");
+    expect([fake.trained, fake.scored]).toEqual([[1, 2, 3, 3], []]);
+    elsewhere.mark = "something else";
+    await go(finalist(), elsewhere);
+    await go(finalist(), elsewhere);
+    expect(fake.trained).toEqual([1, 2, 3, 3, 3]);
+  });
+});
+
+test("the key changes with rates, options of training and files, and not with what only the search knows", () => {
+  const manifest = {
+    model: "a",
+    train: "b",
+    num_train_epochs: 3,
+    pooling: undefined,
+    n_seeds: 5,
+    n_trials: 30,
+  };
+  const key = trainingKey(rates, manifest);
+  expect(trainingKey({ head: 1e-3, "layer.0": 1e-5 }, manifest)).toBe(key);
+  expect(trainingKey(rates, { ...manifest, n_seeds: 6, n_trials: 99, sampler: "random" })).toBe(key);
+  const others = [
+    trainingKey({ ...rates, head: 0 }, manifest),
+    trainingKey(rates, { ...manifest, num_train_epochs: 4 }),
+    trainingKey(rates, { ...manifest, train: "c" }),
+    trainingKey(rates, { ...manifest, pooling: "mean" }),
+  ];
+  expect(new Set([key, ...others]).size).toBe(5);
+});
+
+describe("the ledger of test", () => {
+  test("enters a look once; another one needs force, and is counted", async () => {
+    expect(await testWasRead(study)).toBe(false);
+    const first = await enterTestRead(study, ["a 1", "a 2"], false);
+    expect(first).toHaveLength(1);
+    expect(await testWasRead(study)).toBe(true);
+    expect(await enterTestRead(study, ["a 2"], false)).toEqual(first);
+    expect(await enterTestRead(study, ["a 1", "a 2"], true)).toEqual(first); // nothing is read: no look
+    await expect(enterTestRead(study, ["a 1", "a 3"], false)).rejects.toMatchObject({
+      code: "ERR_STORE_TEST_READ",
+    });
+    expect(await enterTestRead(study, ["a 1", "a 3"], true)).toHaveLength(2);
+    expect(await enterTestRead(study, ["a 3", "a 2"], false)).toHaveLength(2);
+  });
+});
