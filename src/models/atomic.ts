@@ -3,9 +3,10 @@
  * leaves the old file, or a temporary one whose name ends in ".tmp".
  */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { PermafrostError } from "../errors.js";
+import { makeFolder } from "./make-folder.js";
 
 /**
  * Writes through `write` and puts the result in place; parent folders are made.
@@ -16,7 +17,7 @@ import { PermafrostError } from "../errors.js";
 export async function writeAtomic(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     const handle = await open(temporary, "wx");
     try {
       await write(handle);

@@ -3,6 +3,7 @@ import path from "node:path";
 import { TrainingError } from "../errors.js";
 import type { TrainEvent } from "../events.js";
 import { writeJsonAtomic } from "../models/atomic.js";
+import { checkOutputDir } from "../models/make-folder.js";
 import type { ProfileRow } from "../native/contract.js";
 import { checkpointDir, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { type LayerRates, layerRates, type RateOptions } from "./layer-rates.js";
@@ -51,6 +52,7 @@ export async function runFineTune(
   emit: (event: TrainEvent) => void,
   signal: AbortSignal,
 ): Promise<TrainResult> {
+  await checkOutputDir(config.outputDir);
   await using task = await openTask(config);
   for (const message of task.notices) emit({ type: "notice", message });
   const rates = layerRates(task.groups, config);

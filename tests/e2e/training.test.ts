@@ -208,6 +208,20 @@ describe("lr_scheduler_type", () => {
   });
 });
 
+test("an output folder that cannot be is an error before anything is read", async () => {
+  const begun: string[] = [];
+  const run = fineTune({
+    model: at("no-such-model"),
+    train: at("train.jsonl"),
+    validation: at("dev.jsonl"),
+    outputDir: at("train.jsonl"),
+  });
+  await expect(async () => {
+    for await (const event of run) begun.push(event.type);
+  }).rejects.toMatchObject({ code: "ERR_OUTPUT_DIR", message: expect.stringContaining("train.jsonl") });
+  expect(begun).toEqual([]);
+});
+
 describe("save_dtype", () => {
   test.each([
     ["fp32", "F32", "float32"],
