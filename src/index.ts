@@ -18,6 +18,7 @@ import { runFineTune, type TrainResult } from "./train/fine-tune.js";
 
 export type { ArmResult, Comparison, LayerFindings, LayerTrial, SeedResult } from "./analysis/index.js";
 export type { PredictOptions, SearchOptions, TrainOptions } from "./config/schema.js";
+export type { TextInput } from "./data/texts.js";
 export {
   ConfigError,
   DataError,
@@ -30,7 +31,7 @@ export {
 } from "./errors.js";
 export type { SearchEvent, SearchPhase, TrainEvent } from "./events.js";
 export type { DeviceInfo, VersionInfo } from "./native/contract.js";
-export { type HiddenStates, Model, type Prediction, type TextInput } from "./predict.js";
+export { type HiddenStates, Model, type Prediction } from "./predict.js";
 export {
   buildReport,
   renderHtml,
