@@ -12,7 +12,8 @@ import { saveTrained } from "./save.js";
 import { openTask, type TaskOptions } from "./task.js";
 import type { CacheUse } from "./totals.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
-import { TrainingLog, trainerState, trainSummary, writeResults } from "./trainer-state.js";
+import { trainerState, trainSummary, writeResults } from "./trainer-state.js";
+import { TrainingLog } from "./training-log.js";
 
 export interface FineTuneConfig extends TaskOptions, TrainerOptions, RateOptions {
   readonly outputDir: string;

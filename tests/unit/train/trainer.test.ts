@@ -8,7 +8,8 @@ import type { TrainOptions } from "../../../src/index.js";
 import { Lane, type LaneOptions } from "../../../src/train/lane.js";
 import { openTask } from "../../../src/train/task.js";
 import { Trainer } from "../../../src/train/trainer.js";
-import { endState, TrainingLog } from "../../../src/train/trainer-state.js";
+import { endState } from "../../../src/train/trainer-state.js";
+import { TrainingLog } from "../../../src/train/training-log.js";
 import { writeColours, writeTinyModel } from "../../e2e/tiny.js";
 
 describe("a lane", () => {
