@@ -10,14 +10,16 @@ import {
   trainOptions,
 } from "./config/schema.js";
 import type { SearchEvent, TrainEvent } from "./events.js";
-import { addon } from "./native/call.js";
+import { addon, call } from "./native/call.js";
 import { Model } from "./predict.js";
 import { Run } from "./run.js";
 import { runSearch, type SearchResult } from "./search/search.js";
+import { threadsOf } from "./train/core-spec.js";
 import { runFineTune, type TrainResult } from "./train/fine-tune.js";
 
 export type { ArmResult, Comparison, LayerFindings, LayerTrial, SeedResult } from "./analysis/index.js";
 export type { PredictOptions, SearchOptions, TrainOptions } from "./config/schema.js";
+export type { TextInput } from "./data/texts.js";
 export {
   ConfigError,
   DataError,
@@ -29,8 +31,8 @@ export {
   TrainingError,
 } from "./errors.js";
 export type { SearchEvent, SearchPhase, TrainEvent } from "./events.js";
-export type { DeviceInfo, VersionInfo } from "./native/contract.js";
-export { type HiddenStates, Model, type Prediction, type TextInput } from "./predict.js";
+export type { DeviceInfo, PeakInfo, VersionInfo } from "./native/contract.js";
+export { type HiddenStates, Model, type Prediction } from "./predict.js";
 export {
   buildReport,
   parseReport,
@@ -85,3 +87,7 @@ export const version = () => addon().version();
 
 /** What this machine can run. */
 export const listDevices = () => addon().listDevices();
+
+/** The most this machine does, measured in about a third of a second: what a profile is held against. */
+export const measurePeak = (options: Pick<TrainOptions, "threads" | "isa"> = {}) =>
+  call("measurePeak", () => addon().measurePeak({ threads: threadsOf(options), isa: options.isa ?? "auto" }));

@@ -1,20 +1,18 @@
 /** A trained classifier, loaded for inference. */
 
 import { encodeDataset } from "./data/encode.js";
-import { datasetOf } from "./data/reader.js";
-import { loadTokenizer, type Tokenizer } from "./data/tokenizer.js";
+import { placeOf } from "./data/labels.js";
+import { datasetOfTexts, type TextInput } from "./data/texts.js";
+import type { Tokenizer } from "./data/tokenizer.js";
 import type { Dataset } from "./data/types.js";
 import { ConfigError, ModelError } from "./errors.js";
-import { loadModelFolder } from "./models/folder.js";
 import { initialiseModel } from "./models/init.js";
 import type { ModelFolder } from "./models/types.js";
 import { NativeModel } from "./native/model.js";
 import type { NativeSession } from "./native/session.js";
 import { coreSpec, type MachineOptions } from "./train/core-spec.js";
 import { argmaxRows, softmax } from "./train/metrics.js";
-
-/** A text, or a pair of texts. */
-export type TextInput = string | { readonly text: string; readonly textB?: string };
+import { type FolderOptions, openFolder } from "./train/open-folder.js";
 
 export interface Prediction {
   /** Class name of the largest logit. */
@@ -34,16 +32,14 @@ export interface HiddenStates {
   readonly hiddenSize: number;
 }
 
-export interface LoadModelConfig extends MachineOptions {
-  readonly model: string;
-  readonly strict: boolean;
-  readonly maxLength: number;
-  readonly pooling?: "cls" | "mean" | undefined;
-}
+export interface LoadModelConfig extends FolderOptions, MachineOptions {}
 
 /** Made by `loadModel`. Dispose it to free the core's memory; idempotent. */
 export class Model implements AsyncDisposable {
+  readonly #ofFolder: readonly string[];
   #disposed = false;
+  #texts = 0;
+  #cut = 0;
 
   private constructor(
     private readonly folder: ModelFolder,
@@ -52,51 +48,56 @@ export class Model implements AsyncDisposable {
     private readonly native: NativeModel,
     /** Class names in the order of the logits. */
     readonly labels: readonly string[],
-  ) {}
+    notices: readonly string[],
+  ) {
+    this.#ofFolder = notices;
+  }
 
-  /** @throws ModelError, also when the folder is no trained classifier. */
+  /**
+   * @throws ModelError, also when the folder is no trained classifier; ConfigError ERR_MAX_LENGTH, or ERR_POOLING when
+   *   `pooling` is not what the classifier was trained on.
+   */
   static async load(config: LoadModelConfig): Promise<Model> {
-    const { strict, pooling } = config;
-    const folder = await loadModelFolder(config.model, { strict, ...(pooling ? { pooling } : {}) });
-    if (!folder.labels) {
-      throw new ModelError("ERR_NO_CLASSIFIER", `${config.model}: cannot predict`, [
-        {
-          path: "classifier.weight",
-          expected: "a trained classifier",
-          received: "none in the weights",
-          hint: "train one with permafrost train or permafrost search",
-        },
+    // The pooling is the folder's: another one would feed the classifier what it never saw.
+    const { folder, tokenizer, notices } = await openFolder({ ...config, pooling: undefined });
+    const labels = trainedLabels(folder);
+    if (config.pooling && config.pooling !== folder.pooling) {
+      throw new ConfigError("ERR_POOLING", `${config.model}: trained with another pooling`, [
+        { path: "pooling", expected: `${folder.pooling}, or not given`, received: config.pooling },
       ]);
     }
-    const { tensors, initialised } = initialiseModel(folder, folder.labels, 0);
+    const { tensors, initialised } = initialiseModel(folder, labels, 0);
     if (initialised.length > 0) {
       throw new ModelError("ERR_NO_CLASSIFIER", `${config.model}: cannot predict`, [
         { path: initialised.join(", "), expected: "trained weights", received: "none in the folder" },
       ]);
     }
-    const tokenizer = await loadTokenizer(folder.path, {
-      vocabSize: folder.config.vocab_size,
-      typeVocabSize: folder.config.type_vocab_size,
-    });
     const native = await NativeModel.create(
-      coreSpec(folder, folder.labels.length, config),
+      coreSpec(folder, labels.length, config),
       Object.fromEntries([...tensors].map(([name, { data }]) => [name, data])),
     );
-    return new Model(folder, tokenizer, config, native, folder.labels);
+    return new Model(folder, tokenizer, config, native, labels, notices);
   }
 
-  /** One prediction per text, in order. */
+  /** A sentence each: what is odd about the folder and its tokenizer, and how many of the texts so far were cut. */
+  get notices(): readonly string[] {
+    if (this.#cut === 0) return this.#ofFolder;
+    const cut = `${this.#cut} of ${this.#texts} texts were cut at ${this.config.maxLength} tokens`;
+    return [...this.#ofFolder, cut];
+  }
+
+  /**
+   * One prediction per text or pair, in order.
+   *
+   * @throws ConfigError ERR_TEXTS, ERR_DISPOSED; DataError; ModelError ERR_NON_FINITE when a logit is no number; the
+   *   signal's reason on abort.
+   */
   async predict(
     texts: readonly TextInput[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[]> {
-    if (texts.length === 0) return [];
-    const rows = texts.map((t) =>
-      typeof t === "string"
-        ? { text: t }
-        : { text: t.text, ...(t.textB === undefined ? {} : { text_b: t.textB }) },
-    );
-    return this.predictDataset(datasetOf("texts", rows, { requireLabels: false }), options.signal);
+    if (Array.isArray(texts) && texts.length === 0) return [];
+    return this.predictDataset(datasetOfTexts(texts), options.signal);
   }
 
   /** The same for the rows of a file that was read with `readDataset`; labels there are not looked at. */
@@ -109,38 +110,59 @@ export class Model implements AsyncDisposable {
     });
   }
 
-  /** Last hidden states, for `permafrost/tfjs` or a search index. */
+  /** Last hidden states, for `permafrost/tfjs` or a search index. Throws as `predict` does. */
   async hiddenStates(
-    texts: readonly string[],
+    texts: readonly TextInput[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<HiddenStates> {
-    const dataset = datasetOf(
-      "texts",
-      texts.map((text) => ({ text })),
-      { requireLabels: false },
-    );
-    const { hidden, offsets } = await this.#evaluate(dataset, true, options.signal);
+    const { hidden, offsets } = await this.#evaluate(datasetOfTexts(texts), true, options.signal);
     return { hiddenStates: hidden!, offsets, hiddenSize: this.folder.config.hidden_size };
   }
 
   async #evaluate(dataset: Dataset, hiddenStates: boolean, signal?: AbortSignal) {
-    if (this.#disposed) {
-      throw new ConfigError("ERR_DISPOSED", "the model was disposed", [
-        { path: "model", expected: "a live model", received: "a disposed one" },
-      ]);
-    }
+    this.#requireLive();
     const encoded = encodeDataset(this.tokenizer, dataset, null, this.config.maxLength);
-    const index = await this.native.addDataset(encoded);
+    this.#texts += dataset.examples.length;
+    this.#cut += encoded.truncated;
     try {
-      await using session = await this.#session();
-      const { logits, hiddenStates: hidden } = await session.evaluate(
-        { lane: 0, dataset: index, hiddenStates },
-        signal,
-      );
-      return { logits, hidden, offsets: encoded.offsets };
-    } finally {
-      await this.native.removeDataset(index);
+      const index = await this.native.addDataset(encoded);
+      try {
+        await using session = await this.#session();
+        const results = await session.evaluate({ lane: 0, dataset: index, hiddenStates }, signal);
+        this.#requireLive(); // else they are of the rows it came to
+        this.#requireFinite(results.logits, dataset);
+        return { logits: results.logits, hidden: results.hiddenStates, offsets: encoded.offsets };
+      } finally {
+        if (!this.#disposed) await this.native.removeDataset(index);
+      }
+    } catch (error) {
+      this.#requireLive(); // whatever the core was doing when it was disposed, that is the reason
+      throw error;
     }
+  }
+
+  #requireLive(): void {
+    if (!this.#disposed) return;
+    throw new ConfigError("ERR_DISPOSED", "the model was disposed", [
+      { path: "model", expected: "a live model", received: "a disposed one" },
+    ]);
+  }
+
+  #requireFinite(logits: Float32Array, dataset: Dataset): void {
+    const at = logits.findIndex((logit) => !Number.isFinite(logit));
+    if (at < 0) return;
+    const classes = this.labels.length;
+    const row = Math.floor(at / classes);
+    throw new ModelError("ERR_NON_FINITE", `${this.config.model}: cannot predict`, [
+      {
+        path: placeOf(dataset, row),
+        expected: "finite logits",
+        received: `${logits[at]} as the logit of "${this.labels[at % classes]}"`,
+        hint:
+          this.#ofFolder.find((notice) => notice.startsWith("NaN")) ??
+          "the weights are too large for the precision",
+      },
+    ]);
   }
 
   #session(): Promise<NativeSession> {
@@ -158,11 +180,28 @@ export class Model implements AsyncDisposable {
       labelSmoothing: 0,
       dropout: false,
     };
-    return this.native.createSession([lane], { precision: this.config.precision, cache: "off" });
+    return this.native.createSession([lane], {
+      precision: this.config.precision,
+      cache: "off",
+      packWeights: true,
+    });
   }
 
+  /** Work that is going on rejects with ERR_DISPOSED. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     await this.native.dispose();
   }
+}
+
+function trainedLabels({ labels, path }: ModelFolder): readonly string[] {
+  if (labels) return labels;
+  throw new ModelError("ERR_NO_CLASSIFIER", `${path}: cannot predict`, [
+    {
+      path: "classifier.weight",
+      expected: "a trained classifier",
+      received: "none in the weights",
+      hint: "train one with permafrost train or permafrost search",
+    },
+  ]);
 }

@@ -31,7 +31,7 @@ class Model {
   const float* param(int tensor) const { return weights_.data() + layout_.tensors[size_t(tensor)].offset; }
   const Floats& weights() const { return weights_; }
 
-  // A (N, K) weight as the kernels read it, for many small batches: packing a weight costs what 30 tokens of it do. Kept
+  // A (N, K) weight as the kernels read it, for many small batches: packing costs what some 10 tokens do. Kept
   // until the model goes; weights never change. `packed` is null for what was not asked for.
   void pack(int tensor, int n, int k, kernels::Precision precision);
   const void* packed(int tensor, int n, kernels::Precision precision) const;

@@ -11,8 +11,13 @@ export async function predictCommand(
 ): Promise<void> {
   for (const warning of warnings) terminal.log(warning);
   const dataset = await readDataset(input, { requireLabels: false });
+  for (const notice of dataset.notices) terminal.log(notice);
   await using model = await loadModel(config.model, config);
-  for (const { label, score, logits } of await model.predictDataset(dataset, signal)) {
+  const ofFolder = model.notices;
+  for (const notice of ofFolder) terminal.log(notice);
+  const predictions = await model.predictDataset(dataset, signal);
+  for (const notice of model.notices.slice(ofFolder.length)) terminal.log(notice);
+  for (const { label, score, logits } of predictions) {
     terminal.out(
       json ? JSON.stringify({ label, score, logits: Array.from(logits) }) : `${label}\t${score.toFixed(4)}`,
     );

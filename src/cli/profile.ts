@@ -37,10 +37,12 @@ export function profileTable(rows: readonly ProfileRow[], peak?: MachinePeak): s
   ];
   if (!peak) return table;
   const whole = sumOf(rows, predicted);
+  const cached = rows.some((row) => rate(row.bytes, row) > peak.gbps);
   return [
     ...table,
     `measured ${(seconds * 1e3).toFixed(1)} ms, predicted ${(whole * 1e3).toFixed(1)} ms at this machine's peak of ` +
       `${peak.gflops.toFixed(0)} GFLOP/s and ${peak.gbps.toFixed(1)} GB/s`,
+    ...(cached ? ["over 100 % of the memory's peak: served by the processor's caches"] : []),
   ];
 }
 

@@ -1,6 +1,6 @@
 import type { Resolved } from "../config/resolve.js";
 import type { trainOptions } from "../config/schema.js";
-import { fineTune } from "../index.js";
+import { fineTune, measurePeak } from "../index.js";
 import type { Context } from "./main.js";
 import { profileTable } from "./profile.js";
 import { bar, duration } from "./progress.js";
@@ -32,7 +32,11 @@ export async function trainCommand(
     }
   }
   const { profile: rows, ...result } = await run;
-  if (json) return terminal.out(JSON.stringify(profile ? { ...result, profile: rows } : result, null, 2));
+  const peak = profile ? await measurePeak(config) : null;
+  if (json) {
+    terminal.out(JSON.stringify(peak ? { ...result, profile: rows, peak } : result, null, 2));
+    return;
+  }
   const frozen = Object.keys(result.rates).filter((group) => result.rates[group] === 0);
   terminal.out(
     `validation accuracy ${result.validation.accuracy.toFixed(4)}${result.test ? `, test accuracy ${result.test.accuracy.toFixed(4)}` : ""}`,
@@ -47,5 +51,8 @@ export async function trainCommand(
     );
   }
   terminal.out(`written to ${result.outputDir}`);
-  if (profile) for (const line of profileTable(rows)) terminal.out(line);
+  if (peak) {
+    const ceiling = { gflops: peak[config.precision] / 1e9, gbps: peak.stream / 1e9 };
+    for (const line of profileTable(rows, ceiling)) terminal.out(line);
+  }
 }

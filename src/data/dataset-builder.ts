@@ -102,7 +102,8 @@ export class DatasetBuilder {
     if (text === undefined || this.#problems > before) return null;
     const pair = textB !== undefined;
     this.#pairs ??= pair;
-    if (pair !== this.#pairs) {
+    // What is only predicted on may mix texts and pairs: each row is read for itself.
+    if (this.#requireLabels && pair !== this.#pairs) {
       const expected = this.#pairs ? "text_b, as on the first row" : "no text_b, as on the first row";
       this.#report(line, expected, pair ? `"${brief(textB)}"` : "none");
       return null;

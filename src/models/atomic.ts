@@ -3,9 +3,10 @@
  * leaves the old file, or a temporary one whose name ends in ".tmp".
  */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { PermafrostError } from "../errors.js";
+import { makeFolder } from "./make-folder.js";
 
 /**
  * Writes through `write` and puts the result in place; parent folders are made.
@@ -29,28 +30,6 @@ export async function writeAtomic(file: string, write: (handle: FileHandle) => P
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw asWriteError(error, file);
-  }
-}
-
-/**
- * A folder and what is missing above it. Not `mkdir` with `recursive`: where a parent that exists takes no new folders and says
- * ENOENT, as under /proc, Node's retries without end.
- */
-export async function makeFolder(folder: string): Promise<void> {
-  const missing: string[] = [];
-  for (let at = path.resolve(folder); ; at = path.dirname(at)) {
-    const found = await stat(at).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT" || at === path.dirname(at)) throw error;
-      return null;
-    });
-    if (found?.isDirectory()) break;
-    if (found) throw Object.assign(new Error(`${at}: not a folder`), { code: "ENOTDIR" });
-    missing.unshift(at);
-  }
-  for (const one of missing) {
-    await mkdir(one).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error; // someone else made it in the meantime
-    });
   }
 }
 

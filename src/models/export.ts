@@ -3,10 +3,11 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { ModelError } from "../errors.js";
-import { asWriteError, makeFolder, syncFolder, writeFileAtomic, writeJsonAtomic } from "./atomic.js";
+import { asWriteError, syncFolder, writeFileAtomic, writeJsonAtomic } from "./atomic.js";
 import { exportName } from "./bert.js";
 import { type CardData, modelCard } from "./card.js";
 import { familyOf } from "./families.js";
+import { makeFolder } from "./make-folder.js";
 import { type SaveDtype, writeSafetensors } from "./safetensors-write.js";
 import type { ModelFolder, Tensor } from "./types.js";
 import { INDEX_FILE, WEIGHTS_FILE } from "./weights.js";
@@ -50,10 +51,11 @@ export async function saveModelFolder(dir: string, options: SaveOptions): Promis
   const tensors = exportTensors(options, dir);
   let stage: string | undefined;
   try {
-    await makeFolder(path.dirname(target));
-    const name = `.${path.basename(target)}.${randomBytes(4).toString("hex")}.tmp`;
-    await mkdir(path.join(path.dirname(target), name));
-    stage = path.join(path.dirname(target), name);
+    // Inside a folder that is there: what is beside it may be another file system (a mounted volume), or not ours to write.
+    const base = (await stat(target).catch(() => null)) ? target : path.dirname(target);
+    const place = path.join(base, `.${path.basename(target)}.${randomBytes(4).toString("hex")}.tmp`);
+    await makeFolder(place);
+    stage = place;
     await writeInto(stage, tensors, options);
     await moveInto(stage, target);
   } catch (error) {
@@ -123,8 +125,8 @@ async function moveInto(stage: string, target: string): Promise<void> {
 
 /**
  * Puts the files of `stage` in the place of those of `target`. config.json goes first and comes last: new class names are
- * never seen over old weights, a reader in between finds no config.json and says so. The old files wait in a folder beside
- * it until the new ones are in, so at every moment the old model or the new one is whole in one folder; an error moves
+ * never seen over old weights, a reader in between finds no config.json and says so. The old files wait in a folder of
+ * their own until the new ones are in, so at every moment the old model or the new one is whole in one folder; an error moves
  * them back.
  */
 async function exchange(stage: string, target: string): Promise<void> {

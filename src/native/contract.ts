@@ -92,7 +92,7 @@ export interface SessionOptions {
   /** "auto" keeps outputs of the frozen prefix per example across epochs, lanes and sessions of the model. */
   readonly cache: "auto" | "off";
   /** Keep frozen weights packed as the kernels read them, as long as the model lives: those weights take twice the memory,
-   *  and batches of a few tokens a third of the time. For prediction. @default false */
+   *  and single short texts about a quarter less time. For prediction. @default false */
   readonly packWeights?: boolean;
 }
 

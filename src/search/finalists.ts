@@ -7,7 +7,9 @@ import type { SearchEvent } from "../events.js";
 import type { Study } from "../study/study.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Task } from "../train/task.js";
-import { Trainer, type TrainerOptions } from "../train/trainer.js";
+import { type LaneOutcome, Trainer, type TrainerOptions } from "../train/trainer.js";
+import { endState } from "../train/trainer-state.js";
+import { TrainingLog } from "../train/training-log.js";
 import type { ModelFile } from "./model-file.js";
 
 export interface FinalistOptions extends TrainerOptions {
@@ -19,6 +21,9 @@ export interface FinalistOptions extends TrainerOptions {
   readonly seeds: readonly number[];
   readonly lanes: number;
 }
+
+/** Steps between entries of the saved model's log: `permafrost train`'s default. */
+const LOGGING_STEPS = 10;
 
 export interface Retrained {
   /** Those that trained to their end, by seed. */
@@ -66,7 +71,7 @@ export async function retrain(
   for (let at = 0; at < todo.length; at += options.lanes) {
     const group = todo.slice(at, at + options.lanes);
     await using trainer = await openTrainer(task, options, group);
-    const outcomes = await trainer.run({}, signal);
+    const { outcomes, stateOf } = await runLogged(trainer, options, group.length, signal);
     for (const [lane, seed] of group.entries()) {
       const { state, seconds, flops, trainedParameters } = outcomes[lane]!;
       if (state === "diverged") {
@@ -87,7 +92,14 @@ export async function retrain(
         ...scores,
         correct: test.correct.map((right) => (right ? "1" : "0")).join(""),
         cost: { seconds, flops, trainedParameters },
-        model: model && best ? await model.write(trainer.session, lane, seed, { validation, test }) : null,
+        model:
+          model && best
+            ? await model.write(trainer.session, lane, seed, {
+                validation,
+                test,
+                trainerState: stateOf(lane),
+              })
+            : null,
       };
       await store(result, seconds);
     }
@@ -112,6 +124,28 @@ function openTrainer(task: Task, options: FinalistOptions, seeds: readonly numbe
   return Trainer.open(task, options, lanes);
 }
 
+/** Trains every lane, with a log of each. `stateOf` makes a lane's trainer_state.json, once. */
+async function runLogged(
+  trainer: Trainer,
+  options: FinalistOptions,
+  lanes: number,
+  signal: AbortSignal,
+): Promise<{ outcomes: LaneOutcome[]; stateOf: (lane: number) => Record<string, unknown> }> {
+  const logs = Array.from({ length: lanes }, () => new TrainingLog(options.rates, LOGGING_STEPS));
+  const outcomes = await trainer.run(
+    {
+      onStep: (lane, entry) => logs[lane]!.step(entry),
+      onEvaluation: (lane, evaluation) => {
+        logs[lane]!.evaluation(evaluation);
+        return undefined;
+      },
+    },
+    signal,
+  );
+  const state = { ...options, loggingSteps: LOGGING_STEPS };
+  return { outcomes, stateOf: (lane) => endState(trainer, logs[lane]!, state, outcomes[lane]!) };
+}
+
 /** Another output folder, or the file was lost: the same seed gives the same weights. Test rows are not read for it. */
 async function rewrite(
   task: Task,
@@ -121,10 +155,11 @@ async function rewrite(
   signal: AbortSignal,
 ): Promise<string> {
   await using trainer = await openTrainer(task, options, [seed]);
-  await trainer.run({}, signal);
+  const { stateOf } = await runLogged(trainer, options, 1, signal);
   return model.write(trainer.session, 0, seed, {
     validation: { accuracy: scored.validation, loss: scored.validationLoss },
     test: { accuracy: scored.test, loss: scored.testLoss },
+    trainerState: stateOf(0),
   });
 }
 

@@ -4,6 +4,7 @@ import { createReadStream } from "node:fs";
 import path from "node:path";
 import type { SearchConfig } from "../config/schema.js";
 import type { NativeSession } from "../native/session.js";
+import { hyperparametersOf } from "../train/hyperparameters.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Scores } from "../train/metrics.js";
 import { saveTrained } from "../train/save.js";
@@ -15,7 +16,11 @@ export interface ModelFile {
     session: NativeSession,
     lane: number,
     seed: number,
-    scores: { readonly validation: Scores; readonly test: Scores },
+    trained: {
+      readonly validation: Scores;
+      readonly test: Scores;
+      readonly trainerState: Readonly<Record<string, unknown>>;
+    },
   ): Promise<string>;
   /** Whether the file is there and is the one of that mark. */
   holds(mark: string): Promise<boolean>;
@@ -26,20 +31,12 @@ export function winnerModel(task: Task, config: SearchConfig, rates: LayerRates,
   const dir = path.join(config.outputDir, "model");
   const mark = async () => `${config.saveDtype}:${await sha256(path.join(dir, "model.safetensors"))}`;
   return {
-    async write(session, lane, seed, scores) {
+    async write(session, lane, seed, trained) {
       await saveTrained(dir, task, session, lane, {
         dtype: config.saveDtype,
         rates,
-        ...scores,
-        hyperparameters: {
-          seed,
-          num_train_epochs: config.numTrainEpochs,
-          per_device_train_batch_size: config.perDeviceTrainBatchSize,
-          weight_decay: config.weightDecay,
-          warmup_steps: config.warmupSteps,
-          lr_scheduler_type: config.lrSchedulerType,
-          max_grad_norm: config.maxGradNorm,
-        },
+        ...trained,
+        hyperparameters: hyperparametersOf({ ...config, seed }),
         summary: `Fine-tuned with a learning rate for each layer, found by permafrost in ${trials} trials; of ${config.nSeeds} seeds this is the one best on validation.`,
       });
       return mark();

@@ -7,7 +7,7 @@ import path from "node:path";
 import type { ArmResult } from "../analysis/types.js";
 import type { SearchConfig } from "../config/schema.js";
 import type { SearchEvent } from "../events.js";
-import { asWriteError, makeFolder } from "../models/atomic.js";
+import { checkOutputDir, makeFolder } from "../models/make-folder.js";
 import type { ReportNotice, SearchFindings } from "../report/index.js";
 import { SqliteStore } from "../study/stores/sqlite.js";
 import type { Study } from "../study/study.js";
@@ -49,12 +49,11 @@ export async function runSearch(
 ): Promise<SearchResult> {
   const clock = new PhaseClock(emit);
   clock.enter("prepare", 0);
+  await checkOutputDir(config.outputDir);
   await using task = await openTask(config);
   const notify = (message: string) => emit({ type: "notice", message });
   task.notices.forEach(notify);
-  await makeFolder(config.outputDir).catch((error) => {
-    throw asWriteError(error, config.outputDir);
-  });
+  await makeFolder(config.outputDir);
   const storage = config.storage ?? `sqlite:///${path.join(config.outputDir, "study.db")}`;
   await using store = SqliteStore.open(storage);
   const manifest = manifestOf(task, config);

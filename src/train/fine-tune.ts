@@ -1,10 +1,10 @@
 /** One configuration, trained and saved: `fineTune` and `permafrost train`. */
-import path from "node:path";
 import { TrainingError } from "../errors.js";
 import type { TrainEvent } from "../events.js";
-import { writeJsonAtomic } from "../models/atomic.js";
+import { checkOutputDir } from "../models/make-folder.js";
 import type { ProfileRow } from "../native/contract.js";
 import { checkpointDir, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { hyperparametersOf } from "./hyperparameters.js";
 import { type LayerRates, layerRates, type RateOptions } from "./layer-rates.js";
 import { manifestOf } from "./manifest.js";
 import type { Scores } from "./metrics.js";
@@ -12,7 +12,8 @@ import { saveTrained } from "./save.js";
 import { openTask, type TaskOptions } from "./task.js";
 import type { CacheUse } from "./totals.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
-import { TrainingLog, trainerState, writeResults } from "./trainer-state.js";
+import { trainerState, trainSummary, writeResults } from "./trainer-state.js";
+import { TrainingLog } from "./training-log.js";
 
 export interface FineTuneConfig extends TaskOptions, TrainerOptions, RateOptions {
   readonly outputDir: string;
@@ -51,6 +52,7 @@ export async function runFineTune(
   emit: (event: TrainEvent) => void,
   signal: AbortSignal,
 ): Promise<TrainResult> {
+  await checkOutputDir(config.outputDir);
   await using task = await openTask(config);
   for (const message of task.notices) emit({ type: "notice", message });
   const rates = layerRates(task.groups, config);
@@ -127,22 +129,21 @@ export async function runFineTune(
   }
   const validation = await trainer.score(0, task.splits.validation, signal);
   const test = task.splits.test ? await trainer.score(0, task.splits.test, signal) : null;
+  const { steps, trainedParameters } = outcome!;
+  const summary = trainSummary(trainer, log, { step: steps, spent: trainer.totals });
+  log.end(summary);
   await saveTrained(config.outputDir, task, trainer.session, 0, {
     dtype: config.saveDtype,
     rates,
     validation,
     test,
+    hyperparameters: hyperparametersOf(config),
+    trainerState: stateFile(steps),
   });
-  const { steps, trainedParameters } = outcome!;
   const { flops, seconds, cache } = trainer.totals;
-  await writeJsonAtomic(path.join(config.outputDir, "trainer_state.json"), stateFile(steps));
+  const { step: _, ...train } = summary;
   await writeResults(config.outputDir, {
-    train: {
-      epoch: steps / trainer.stepsPerEpoch,
-      total_flos: flops,
-      train_runtime: seconds,
-      train_steps_per_second: steps / seconds,
-    },
+    train,
     eval: { eval_accuracy: validation.accuracy, eval_loss: validation.loss },
     test: test && { test_accuracy: test.accuracy, test_loss: test.loss },
   });
@@ -167,22 +168,8 @@ export async function runFineTune(
   }
 
   function stateFile(step: number): Record<string, unknown> {
-    return trainerState({
-      rates,
-      totalSteps: trainer.totalSteps,
-      step,
-      epoch: step / trainer.stepsPerEpoch,
-      batchSize: config.perDeviceTrainBatchSize,
-      epochs: config.numTrainEpochs,
-      loggingSteps: config.loggingSteps,
-      evalSteps: config.evalStrategy === "steps" ? config.evalSteps : trainer.stepsPerEpoch,
-      saveSteps: config.saveSteps ?? 0,
-      totals: trainer.totals,
-      log: log.entries,
-      best: trainer.evaluations(0).findLast((e) => e.best) ?? null,
-      metric: config.metricForBestModel,
-      bestCheckpoint,
-    });
+    const best = trainer.evaluations(0).findLast((evaluation) => evaluation.best) ?? null;
+    return trainerState(trainer, log, config, { step, spent: trainer.totals, best, bestCheckpoint });
   }
 }
 

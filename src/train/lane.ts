@@ -35,6 +35,7 @@ export class Lane {
   /** Optimizer steps taken. */
   steps = 0;
   seconds = 0;
+  tokens = 0;
   readonly #evaluations: Evaluation[] = [];
   #best: Evaluation | null = null;
   #sinceBest = 0;

@@ -1,4 +1,4 @@
-/** A trained lane as a Hugging Face folder, with layers.json: what each layer's rate was. */
+/** A trained lane as a Hugging Face folder, with layers.json (what each layer's rate was) and trainer_state.json. */
 import path from "node:path";
 import { writeJsonAtomic } from "../models/atomic.js";
 import type { CardData } from "../models/card.js";
@@ -17,6 +17,8 @@ export interface SaveTrainedOptions {
   /** For the model card: sentences for the top, and the arguments it was trained with. */
   readonly summary?: string;
   readonly hyperparameters?: Readonly<Record<string, string | number | boolean>>;
+  /** trainer_state.json; made by `trainerState`. @default none is written */
+  readonly trainerState?: Readonly<Record<string, unknown>>;
 }
 
 const DTYPES = { fp32: "F32", fp16: "F16", bf16: "BF16" } as const;
@@ -48,6 +50,7 @@ export async function saveTrained(
     learning_rate_per_layer: options.rates,
     frozen: Object.keys(options.rates).filter((group) => options.rates[group] === 0),
   });
+  if (options.trainerState) await writeJsonAtomic(path.join(dir, "trainer_state.json"), options.trainerState);
 }
 
 function cardOf(

@@ -6,16 +6,14 @@ import { encodeDataset } from "../data/encode.js";
 import { buildLabelMap, labelMapOf } from "../data/labels.js";
 import { overlapNotice } from "../data/overlap.js";
 import { readDataset } from "../data/reader.js";
-import { loadTokenizer } from "../data/tokenizer.js";
 import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
-import { ConfigError } from "../errors.js";
 import { groupsOf } from "../models/bert.js";
-import { loadModelFolder } from "../models/folder.js";
 import { initialiseModel } from "../models/init.js";
-import type { ModelFolder, Pooling, Tensor } from "../models/types.js";
+import type { ModelFolder, Tensor } from "../models/types.js";
 import type { TensorMap } from "../native/contract.js";
 import { NativeModel } from "../native/model.js";
 import { coreCacheBudget, coreSpec, type MachineOptions } from "./core-spec.js";
+import { type FolderOptions, openFolder } from "./open-folder.js";
 
 export type SplitName = "train" | "validation" | "test";
 
@@ -26,14 +24,10 @@ export interface Split {
   readonly index: number;
 }
 
-export interface TaskOptions extends MachineOptions {
-  readonly model: string;
-  readonly strict: boolean;
+export interface TaskOptions extends FolderOptions, MachineOptions {
   readonly train: string;
   readonly validation: string;
   readonly test?: string | undefined;
-  readonly pooling?: Pooling | undefined;
-  readonly maxLength: number;
   readonly seed: number;
 }
 
@@ -55,21 +49,7 @@ export interface Task extends AsyncDisposable {
  * @throws ModelError, DataError, ConfigError before anything is trained or written.
  */
 export async function openTask(options: TaskOptions): Promise<Task> {
-  const { strict, pooling } = options;
-  const folder = await loadModelFolder(options.model, { strict, ...(pooling ? { pooling } : {}) });
-  if (options.maxLength > folder.config.max_position_embeddings) {
-    throw new ConfigError("ERR_MAX_LENGTH", "texts would be longer than the model reads", [
-      {
-        path: "max_length",
-        expected: `at most ${folder.config.max_position_embeddings} (max_position_embeddings)`,
-        received: String(options.maxLength),
-      },
-    ]);
-  }
-  const tokenizer = await loadTokenizer(folder.path, {
-    vocabSize: folder.config.vocab_size,
-    typeVocabSize: folder.config.type_vocab_size,
-  });
+  const { folder, tokenizer, notices: ofFolder } = await openFolder(options);
   const read = (file: string) => readDataset(file, { requireLabels: true });
   const datasets = {
     train: await read(options.train),
@@ -83,11 +63,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
       encodeDataset(tokenizer, dataset, labels, options.maxLength),
     ]),
   ) as Record<SplitName, EncodedDataset>;
-  const notices = [
-    ...folder.notices,
-    ...tokenizer.notices,
-    ...dataNotices(datasets, encoded, options.maxLength),
-  ];
+  const notices = [...ofFolder, ...dataNotices(datasets, encoded, options.maxLength)];
   const { tensors, initialised, notice } = initialiseModel(folder, labels.names, options.seed);
   const native = await NativeModel.create(
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },

@@ -2,106 +2,99 @@
 import path from "node:path";
 import { writeJsonAtomic } from "../models/atomic.js";
 import type { Evaluation } from "./lane.js";
-import type { LayerRates } from "./layer-rates.js";
 import type { Totals } from "./totals.js";
-import type { StepLog } from "./trainer.js";
+import type { LaneOutcome, Trainer, TrainerOptions } from "./trainer.js";
+import type { TrainingLog, TrainSummary } from "./training-log.js";
 
-/** One entry of log_history: a step or an evaluation. */
-export type LogEntry = Readonly<Record<string, number | Readonly<Record<string, number>>>>;
+export type { LogState } from "./training-log.js";
 
-export interface TrainerStateInput {
-  readonly rates: LayerRates;
-  readonly totalSteps: number;
-  readonly step: number;
-  readonly epoch: number;
-  readonly batchSize: number;
-  readonly epochs: number;
+/** What the state says of the options. */
+export interface StateOptions
+  extends Pick<
+    TrainerOptions,
+    | "perDeviceTrainBatchSize"
+    | "numTrainEpochs"
+    | "maxSteps"
+    | "evalStrategy"
+    | "evalSteps"
+    | "saveSteps"
+    | "metricForBestModel"
+  > {
   readonly loggingSteps: number;
-  readonly evalSteps: number;
-  readonly saveSteps: number;
-  readonly totals: Totals;
-  readonly log: readonly LogEntry[];
+}
+
+/** The run a state is of. */
+export type RunShape = Pick<Trainer, "totalSteps" | "stepsPerEpoch" | "rowsIn">;
+
+/** What a lane took so far: `Totals` of a run of one lane, `LaneOutcome` of a lane beside others. */
+export type Spent = Pick<Totals, "seconds" | "tokens" | "flops">;
+
+export interface Progress {
+  readonly step: number;
+  readonly spent: Spent;
   readonly best: Evaluation | null;
-  readonly metric: "accuracy" | "eval_loss";
-  readonly bestCheckpoint: string | null;
+  /** The checkpoint with the weights of `best`; null: none. */
+  readonly bestCheckpoint?: string | null;
 }
 
-export interface LogState {
-  readonly entries: readonly LogEntry[];
-  /** Sum of the losses since the last entry, and how many. */
-  readonly loss: number;
-  readonly steps: number;
+export function trainSummary(
+  run: RunShape,
+  log: TrainingLog,
+  { step, spent }: Pick<Progress, "step" | "spent">,
+): TrainSummary {
+  return {
+    epoch: step / run.stepsPerEpoch,
+    step,
+    total_flos: spent.flops,
+    train_loss: log.meanLoss(),
+    train_runtime: spent.seconds,
+    train_samples_per_second: run.rowsIn(step) / spent.seconds,
+    train_steps_per_second: step / spent.seconds,
+  };
 }
 
-/** Collects log_history: a mean over `every` steps as Hugging Face logs it, and every evaluation. */
-export class TrainingLog {
-  readonly entries: LogEntry[];
-  #loss = 0;
-  #steps = 0;
-
-  constructor(
-    private readonly rates: LayerRates,
-    private readonly every: number,
-    earlier: LogState = { entries: [], loss: 0, steps: 0 },
-  ) {
-    this.entries = [...earlier.entries];
-    this.#loss = earlier.loss;
-    this.#steps = earlier.steps;
-  }
-
-  /** For a checkpoint: the entries, and the steps since the last of them. */
-  state(): LogState {
-    return { entries: [...this.entries], loss: this.#loss, steps: this.#steps };
-  }
-
-  step({ step, epoch, loss, gradNorm, factor }: StepLog): void {
-    this.#loss += loss;
-    this.#steps++;
-    if (step % this.every !== 0) return;
-    const perLayer = Object.fromEntries(
-      Object.entries(this.rates).map(([group, rate]) => [group, rate * factor]),
-    );
-    this.entries.push({
-      epoch,
-      grad_norm: gradNorm,
-      learning_rate: Math.max(...Object.values(perLayer)),
-      learning_rate_per_layer: perLayer,
-      loss: this.#loss / this.#steps,
-      step,
-    });
-    this.#loss = 0;
-    this.#steps = 0;
-  }
-
-  evaluation({ step, epoch, accuracy, loss }: Evaluation): void {
-    this.entries.push({ epoch, eval_accuracy: accuracy, eval_loss: loss, step });
-  }
-}
-
-export function trainerState(input: TrainerStateInput): Record<string, unknown> {
-  const { best, metric } = input;
+export function trainerState(
+  run: RunShape,
+  log: TrainingLog,
+  options: StateOptions,
+  { step, spent, best, bestCheckpoint = null }: Progress,
+): Record<string, unknown> {
+  const { metricForBestModel, maxSteps, numTrainEpochs } = options;
   return {
     best_global_step: best?.step ?? null,
-    best_metric: best ? (metric === "accuracy" ? best.accuracy : best.loss) : null,
-    best_model_checkpoint: input.bestCheckpoint,
-    epoch: input.epoch,
-    eval_steps: input.evalSteps,
-    global_step: input.step,
+    best_metric: best ? (metricForBestModel === "accuracy" ? best.accuracy : best.loss) : null,
+    best_model_checkpoint: bestCheckpoint,
+    epoch: step / run.stepsPerEpoch,
+    eval_steps: options.evalStrategy === "steps" ? options.evalSteps : run.stepsPerEpoch,
+    global_step: step,
     is_hyper_param_search: false,
     is_local_process_zero: true,
     is_world_process_zero: true,
-    log_history: input.log,
-    logging_steps: input.loggingSteps,
-    max_steps: input.totalSteps,
-    num_input_tokens_seen: input.totals.tokens,
-    num_train_epochs: input.epochs,
-    save_steps: input.saveSteps,
+    log_history: log.entries,
+    logging_steps: options.loggingSteps,
+    max_steps: run.totalSteps,
+    num_input_tokens_seen: spent.tokens,
+    // The epochs that are begun, as Hugging Face counts them.
+    num_train_epochs: Math.ceil(maxSteps > 0 ? maxSteps / run.stepsPerEpoch : numTrainEpochs),
+    save_steps: options.saveSteps ?? 0,
     stateful_callbacks: {},
-    total_flos: input.totals.flops,
-    train_batch_size: input.batchSize,
+    total_flos: spent.flops,
+    train_batch_size: options.perDeviceTrainBatchSize,
     trial_name: null,
     trial_params: null,
   };
+}
+
+/** The state of a lane that has ended, its log closed: what `saveTrained` takes where no checkpoints are written. */
+export function endState(
+  run: RunShape,
+  log: TrainingLog,
+  options: StateOptions,
+  outcome: LaneOutcome,
+): Record<string, unknown> {
+  const { steps: step, best } = outcome;
+  log.end(trainSummary(run, log, { step, spent: outcome }));
+  return trainerState(run, log, options, { step, spent: outcome, best });
 }
 
 /** train_results.json, eval_results.json, test_results.json and all_results.json, as `Trainer.save_metrics` names them. */

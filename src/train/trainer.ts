@@ -61,6 +61,8 @@ export interface LaneOutcome {
   readonly best: Evaluation | null;
   /** Wall seconds, those of a chunk shared equally by the lanes that ran in it. */
   readonly seconds: number;
+  /** Of its batches, special tokens included. */
+  readonly tokens: number;
   /**
    * Of training, by the plan's formula: without the frozen prefix when the cache holds it, whoever filled it, so that a
    * configuration costs the same alone and as a lane beside others. What was really computed is in `Trainer.totals`.
@@ -146,6 +148,15 @@ export class Trainer implements AsyncDisposable {
       for (const evaluation of evaluations[i] ?? []) lane.record(evaluation);
       if (step < this.totalSteps) lane.stopEarly();
     }
+  }
+
+  /** Training rows of the first `steps` steps; the last batch of an epoch may be a smaller one. */
+  rowsIn(steps: number): number {
+    const [rows, batch] = [
+      this.task.splits.train.encoded.labels.length,
+      this.options.perDeviceTrainBatchSize,
+    ];
+    return Math.floor(steps / this.stepsPerEpoch) * rows + (steps % this.stepsPerEpoch) * batch;
   }
 
   /** Evaluations of a lane so far. */
@@ -235,6 +246,10 @@ export class Trainer implements AsyncDisposable {
         });
       }
       lane.steps += completed;
+      lane.tokens += tokensIn(
+        lists[lists.length === 1 ? 0 : k]!.slice(0, completed),
+        this.task.splits.train.encoded.offsets,
+      );
       lane.seconds += results.seconds / active.length;
       if (results.diverged[k]! >= 0) lane.end("diverged");
     }
@@ -308,6 +323,7 @@ export class Trainer implements AsyncDisposable {
       evaluations: lane.evaluations,
       best: lane.best,
       seconds: lane.seconds,
+      tokens: lane.tokens,
       // FLOPs are linear in tokens, rows and squared lengths, so an epoch costs what its rows cost as one batch.
       flops: plan.flops * (lane.steps / this.stepsPerEpoch),
       trainedParameters: plan.trainedParameters,
@@ -317,6 +333,12 @@ export class Trainer implements AsyncDisposable {
 
 const lengthsOf = (offsets: Int32Array) =>
   Int32Array.from({ length: offsets.length - 1 }, (_, i) => offsets[i + 1]! - offsets[i]!);
+
+function tokensIn(batches: readonly Int32Array[], offsets: Int32Array): number {
+  let tokens = 0;
+  for (const batch of batches) for (const row of batch) tokens += offsets[row + 1]! - offsets[row]!;
+  return tokens;
+}
 
 function offsetsOf(list: readonly Int32Array[]): Int32Array {
   const offsets = new Int32Array(list.length + 1);

@@ -128,13 +128,8 @@ describe("checkpoints", () => {
       await train("rest", { ...options, resumeFromCheckpoint: at(`whole/checkpoint-${step}`) });
       expect(bytes("rest")).toEqual(bytes("whole"));
       const rest = json("rest/trainer_state.json");
-      for (const key of [
-        "log_history",
-        "total_flos",
-        "num_input_tokens_seen",
-        "best_metric",
-        "best_global_step",
-      ])
+      expect(timeless(rest.log_history)).toEqual(timeless(whole.log_history));
+      for (const key of ["total_flos", "num_input_tokens_seen", "best_metric", "best_global_step"])
         expect(rest[key], key).toEqual(whole[key]);
       // The time of both processes for the steps of both.
       const results = json("rest/train_results.json");
@@ -184,6 +179,47 @@ describe("checkpoints", () => {
   });
 });
 
+describe("trainer_state.json and the model card", () => {
+  test("the log ends as Hugging Face's does: what training took, and the mean loss of all steps", async () => {
+    await train("logged", { loggingSteps: 1 });
+    await train("seldom", { loggingSteps: 7 });
+    const state = json("logged/trainer_state.json");
+    const last = state.log_history.at(-1);
+    expect(Object.keys(last).sort()).toEqual([
+      "epoch",
+      "step",
+      "total_flos",
+      "train_loss",
+      "train_runtime",
+      "train_samples_per_second",
+      "train_steps_per_second",
+    ]);
+    expect(last).toMatchObject({ epoch: 6, step: 18, total_flos: state.total_flos });
+    const losses = state.log_history.flatMap((e: { loss?: number }) =>
+      e.loss === undefined ? [] : [e.loss],
+    );
+    const mean = losses.reduce((a: number, b: number) => a + b, 0) / 18;
+    expect(last.train_loss).toBeCloseTo(mean, 12);
+    // 18 steps are two entries of seven and four steps that no entry holds.
+    expect(json("seldom/trainer_state.json").log_history.at(-1).train_loss).toBeCloseTo(mean, 6);
+    expect(last.train_samples_per_second).toBeCloseTo((6 * 48) / last.train_runtime, 6);
+    const results = json("logged/train_results.json");
+    const { step: _, ...rest } = last;
+    expect(results).toEqual(rest);
+  });
+
+  test("num_train_epochs follows max_steps; the card names the one in force", async () => {
+    await train("by-steps", { maxSteps: 7 });
+    expect(json("by-steps/trainer_state.json")).toMatchObject({ max_steps: 7, num_train_epochs: 3 });
+    const card = (dir: string) => readFileSync(at(`${dir}/README.md`), "utf8");
+    expect(card("by-steps")).toContain("| `max_steps` | 7 |");
+    expect(card("by-steps")).not.toContain("num_train_epochs");
+    await train("by-epochs", { numTrainEpochs: 1.5 });
+    expect(json("by-epochs/trainer_state.json")).toMatchObject({ max_steps: 5, num_train_epochs: 2 });
+    expect(card("by-epochs")).toContain("| `num_train_epochs` | 1.5 |");
+  });
+});
+
 describe("lr_scheduler_type", () => {
   // 18 steps, ⌈0.1 · 18⌉ = 2 of warm-up; the rate of step s (from 0), by the formulas of Hugging Face's get_scheduler.
   const [total, warm] = [18, warmupSteps(0.1, 18)];
@@ -208,6 +244,20 @@ describe("lr_scheduler_type", () => {
   });
 });
 
+test("an output folder that cannot be is an error before anything is read", async () => {
+  const begun: string[] = [];
+  const run = fineTune({
+    model: at("no-such-model"),
+    train: at("train.jsonl"),
+    validation: at("dev.jsonl"),
+    outputDir: at("train.jsonl"),
+  });
+  await expect(async () => {
+    for await (const event of run) begun.push(event.type);
+  }).rejects.toMatchObject({ code: "ERR_OUTPUT_DIR", message: expect.stringContaining("train.jsonl") });
+  expect(begun).toEqual([]);
+});
+
 describe("save_dtype", () => {
   test.each([
     ["fp32", "F32", "float32"],
@@ -224,6 +274,11 @@ describe("save_dtype", () => {
   });
 });
 
+/** A log without what depends on the clock. */
+const timeless = (log: readonly object[]) =>
+  log.map((entry) =>
+    Object.fromEntries(Object.entries(entry).filter(([key]) => !/^train_runtime$|_per_second$/.test(key))),
+  );
 const bytes = (dir: string) => readFileSync(at(`${dir}/model.safetensors`));
 /** Bit for bit: 0 and -0 differ. */
 const same = (a: Float32Array, b: Float32Array) =>

@@ -30,6 +30,7 @@ test("the public names", () => {
       "fineTune",
       "listDevices",
       "loadModel",
+      "measurePeak",
       "parseReport",
       "renderHtml",
       "renderJson",

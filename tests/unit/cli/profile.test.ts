@@ -31,6 +31,12 @@ test("beside the machine's peak: shares of it, and the time of the scarcer of ar
   `);
 });
 
+test("more than the peak of memory is explained, when there is any", () => {
+  const said = (gbps: number) => profileTable(rows, { gflops: 125, gbps }).at(-1);
+  expect(said(19)).toMatch(/caches/);
+  expect(said(20)).not.toMatch(/caches/);
+});
+
 test("nothing ran, or ran in no time: no NaN", () => {
   expect(profileTable([], { gflops: 1, gbps: 1 }).join()).not.toMatch(/NaN|Infinity/);
   const instant = { kind: "x", calls: 1, seconds: 0, flops: 1, bytes: 1 };

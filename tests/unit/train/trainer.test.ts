@@ -5,9 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { resolve } from "../../../src/config/resolve.js";
 import { trainOptions } from "../../../src/config/schema.js";
 import type { TrainOptions } from "../../../src/index.js";
-import { Lane } from "../../../src/train/lane.js";
+import { Lane, type LaneOptions } from "../../../src/train/lane.js";
 import { openTask } from "../../../src/train/task.js";
 import { Trainer } from "../../../src/train/trainer.js";
+import { endState } from "../../../src/train/trainer-state.js";
+import { TrainingLog } from "../../../src/train/training-log.js";
 import { writeColours, writeTinyModel } from "../../e2e/tiny.js";
 
 describe("a lane", () => {
@@ -82,8 +84,41 @@ describe("a trainer", () => {
     const alone = await Promise.all([deep, shallow].map((rates) => run({}, [rates])));
     expect(outcomes.map(({ flops }) => flops)).toEqual(alone.map((one) => one.outcomes[0]!.flops));
     expect(totals.tokens).toBe(alone[0]!.totals.tokens + alone[1]!.totals.tokens);
+    expect(outcomes.map(({ tokens }) => tokens)).toEqual(alone.map((one) => one.totals.tokens));
     // Beyond the lanes' own work the prefix was computed once.
     expect(totals.flops).toBeGreaterThan(outcomes[0]!.flops + outcomes[1]!.flops);
+  });
+
+  test("one lane of several as trainer_state.json, as if it had run alone", async () => {
+    const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl") };
+    const { config } = resolve(trainOptions, { ...files, maxSteps: 4, loggingSteps: 2 });
+    await using task = await openTask(config);
+    const states = async (lanes: readonly LaneOptions[]) => {
+      await using trainer = await Trainer.open(task, config, lanes);
+      const logs = lanes.map(({ rates }) => new TrainingLog(rates, config.loggingSteps));
+      const outcomes = await trainer.run({
+        onStep: (lane, entry) => logs[lane]!.step(entry),
+        onEvaluation: (lane, evaluation) => void logs[lane]!.evaluation(evaluation),
+      });
+      return outcomes.map((outcome, lane) => endState(trainer, logs[lane]!, config, outcome));
+    };
+    const lanes = [
+      { rates: deep, seed: 1 },
+      { rates: shallow, seed: 2 },
+    ];
+    const [together, alone] = [await states(lanes), await states(lanes.slice(1))];
+    const timeless = (state: object) =>
+      JSON.parse(JSON.stringify(state).replace(/("[a-z_]*(runtime|second)":)[^,}]*/g, "$1 0"));
+    expect(timeless(together[1]!)).toEqual(timeless(alone[0]!));
+    expect(together[1]).toMatchObject({
+      global_step: 4,
+      num_train_epochs: 2,
+      best_global_step: expect.any(Number),
+    });
+    expect((together[1]!.log_history as object[]).at(-1)).toMatchObject({
+      train_loss: expect.any(Number),
+      step: 4,
+    });
   });
 
   test("chunks end at every multiple of save_steps, whatever the pace", async () => {

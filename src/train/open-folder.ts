@@ -1,0 +1,39 @@
+/** A model folder and its tokenizer, read and checked against the options: what training and prediction begin with. */
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.js";
+import { ConfigError } from "../errors.js";
+import { loadModelFolder } from "../models/folder.js";
+import type { ModelFolder, Pooling } from "../models/types.js";
+
+export interface FolderOptions {
+  readonly model: string;
+  readonly strict: boolean;
+  readonly pooling?: Pooling | undefined;
+  readonly maxLength: number;
+}
+
+export interface OpenFolder {
+  readonly folder: ModelFolder;
+  readonly tokenizer: Tokenizer;
+  /** Of both. */
+  readonly notices: readonly string[];
+}
+
+/** @throws ModelError; ConfigError ERR_MAX_LENGTH when texts could be longer than the model has positions. */
+export async function openFolder({ model, strict, pooling, maxLength }: FolderOptions): Promise<OpenFolder> {
+  const folder = await loadModelFolder(model, { strict, ...(pooling ? { pooling } : {}) });
+  const { max_position_embeddings, vocab_size, type_vocab_size } = folder.config;
+  if (maxLength > max_position_embeddings) {
+    throw new ConfigError("ERR_MAX_LENGTH", "texts would be longer than the model reads", [
+      {
+        path: "max_length",
+        expected: `at most ${max_position_embeddings} (max_position_embeddings)`,
+        received: String(maxLength),
+      },
+    ]);
+  }
+  const tokenizer = await loadTokenizer(folder.path, {
+    vocabSize: vocab_size,
+    typeVocabSize: type_vocab_size,
+  });
+  return { folder, tokenizer, notices: [...folder.notices, ...tokenizer.notices] };
+}
