@@ -22,9 +22,12 @@ vi.mock("../../../src/train/trainer.js", () => ({
   Trainer: {
     open: async (_task: unknown, _options: unknown, lanes: { seed: number }[]) => ({
       session: {},
+      totalSteps: 7,
+      stepsPerEpoch: 7,
+      rowsIn: (steps: number) => 16 * steps,
       run: async () => {
         fake.trained.push(...lanes.map(({ seed }) => seed));
-        const cost = { seconds: 1, flops: 2, trainedParameters: 3 };
+        const cost = { seconds: 1, flops: 2, tokens: 9, trainedParameters: 3, steps: 7, best: null };
         return lanes.map(({ seed }) => ({
           state: fake.diverges.has(seed) ? "diverged" : "completed",
           ...cost,
@@ -50,8 +53,15 @@ const finalist = (changes: Partial<FinalistOptions> = {}) =>
 /** A folder that holds one file, marked by the seed. */
 class Folder implements ModelFile {
   mark: string | null = null;
-  async write(_session: unknown, _lane: number, seed: number): Promise<string> {
+  state: object | null = null;
+  async write(
+    _session: unknown,
+    _lane: number,
+    seed: number,
+    { trainerState }: Parameters<ModelFile["write"]>[3],
+  ): Promise<string> {
     this.mark = `weights of ${seed}`;
+    this.state = trainerState;
     return this.mark;
   }
   async holds(mark: string): Promise<boolean> {
@@ -92,6 +102,10 @@ describe("retraining", () => {
     expect(fake.trained).toEqual([1, 2, 3, 1, 2, 3]);
     expect(other.seeds.map((s) => s.test)).toEqual([-1, -2, -3]);
     expect(folder.mark).toBe("weights of 1");
+    expect(folder.state).toMatchObject({
+      global_step: 7,
+      log_history: [{ step: 7, train_samples_per_second: 112 }],
+    });
   });
 
   test("that diverged is neither scored nor saved, and is not tried again", async () => {
