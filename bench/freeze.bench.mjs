@@ -1,5 +1,5 @@
 // freeze.bench.mjs — what freezing the bottom k layers saves: predicted by the plan's FLOPs, beside measured.
-//   npm run bench -- freeze          writes results/freeze.json
+//   npm run bench -- freeze          writes results/freeze-<kernels>.json
 // MiniLM-L6's shape; 16 × 128 tokens, and the banking questions of permafrost-demo in batches of 16. "cached" reads the
 // frozen prefix per example, "recomputed" runs it each step. Timed by benchmark.js, one sample = every batch once.
 import { readFileSync, writeFileSync } from "node:fs";
@@ -64,6 +64,6 @@ for (const [text, lengths] of Object.entries(texts)) {
   }
 }
 writeFileSync(
-  new URL("./results/freeze.json", import.meta.url),
+  new URL(`./results/freeze-${native.listDevices()[0].isas[0]}.json`, import.meta.url),
   `${JSON.stringify({ bench: "freeze", reproduce: "npm run bench -- freeze", machine: machine(), rows }, null, 1)}\n`,
 );

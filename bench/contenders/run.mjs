@@ -1,4 +1,4 @@
-// run.mjs — alternates contenders on a case, one process each, and writes bench/results/<case>.json.
+// run.mjs — alternates contenders on a case, one process each, and writes bench/results/contenders-<case>-<kernels>.json.
 //   node bench/contenders/run.mjs --case minilm-banking [--case …] [--repeats 5] [--contenders permafrost,torch]
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -96,6 +96,6 @@ for (const name of args.case) {
   result.machine = { ...machine(), contenders: versions };
   result.reproduce = `node bench/contenders/run.mjs --case ${name} --repeats ${args.repeats}`;
   mkdirSync(here("../results"), { recursive: true });
-  writeFileSync(here(`../results/contenders-${name}.json`), `${JSON.stringify(result, null, 1)}\n`);
+  writeFileSync(here(`../results/contenders-${name}-${result.machine.isas[0]}.json`), `${JSON.stringify(result, null, 1)}\n`);
   console.log(name, JSON.stringify(result.summary, null, 1));
 }

@@ -1,8 +1,8 @@
 // session.h — K lanes trained over the datasets of one model: compiles their plans, feeds them batches, keeps the clock.
 //
 // Work comes in bounded chunks of steps; a cancel is seen between two ops and leaves parameters at the last completed
-// step. Lanes never influence each other: each has the bits it would have alone. With several lanes and several threads
-// each lane gets one thread (no barrier inside a step, so small steps keep all cores busy); a single lane gets them all.
+// step. Lanes never influence each other: each has the bits it would have alone. Several lanes on several threads run either
+// in turn, each with all threads, or side by side with a thread each: whichever is faster here, as measured (LanePace).
 #pragma once
 
 #include <array>
@@ -47,6 +47,33 @@ struct GradientResults {
   float loss = 0;
   std::vector<std::string> names;
   std::vector<std::vector<float>> gradients;  // dense, also of embedding tables
+};
+
+// Which way of running several lanes is faster. In turn, a step has the caches and the memory's bandwidth to itself, and
+// nobody waits for the slowest lane; side by side, no thread waits for another inside a step. The first is better for
+// MiniLM on two cores, the second for many threads and small steps. So both are tried, then one is taken for good: results
+// do not depend on it.
+class LanePace {
+ public:
+  enum Way { in_turn, side_by_side };
+  Way next() const {
+    if (steps_[in_turn] < kTried) return in_turn;
+    if (steps_[side_by_side] < kTried) return side_by_side;
+    return seconds_[side_by_side] / double(steps_[side_by_side]) < seconds_[in_turn] / double(steps_[in_turn]) ? side_by_side : in_turn;
+  }
+  void took(Way way, int64_t steps, double seconds) {
+    if (warm_ && steps_[way] < kTried) {
+      steps_[way] += steps;
+      seconds_[way] += seconds;
+    }
+    warm_ = true;  // the first steps of a session also touch its memory for the first time
+  }
+
+ private:
+  static constexpr int64_t kTried = 8;  // steps
+  bool warm_ = false;
+  int64_t steps_[2] = {0, 0};
+  double seconds_[2] = {0, 0};
 };
 
 class Session {
@@ -101,6 +128,7 @@ class Session {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<bool> cancel_{false};
   Profile prefix_profile_;
+  LanePace pace_;
 };
 
 }  // namespace permafrost
