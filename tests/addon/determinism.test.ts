@@ -234,6 +234,37 @@ describe("lanes", () => {
     }
   });
 
+  // The core runs lanes in turn for the first 8 steps it times, side by side for the next 8, then the faster way: all are in
+  // here, and which one was taken cannot be seen.
+  test("in turn, side by side, and as the core then chooses", async () => {
+    const specs = laneSpecs(tiny);
+    const [S, G] = [3, tiny.spec.numLayers + 2];
+    const steps = tiny.steps.slice(0, S);
+    const losses = async (model: ModelHandle, dataset: number, lanes: readonly number[]) => {
+      const session = await native.createSession(
+        model,
+        lanes.map((lane) => specs[lane]!),
+        cacheOff,
+      );
+      const own = lanes.map((): string[] => []);
+      for (let call = 0; call < 8; call++) {
+        const { loss } = await native.runSteps(
+          session,
+          chunk(dataset, steps, rates(S, G), [...lanes.keys()]),
+        );
+        for (const i of lanes.keys()) own[i]!.push(bits(loss.slice(i * S, i * S + S)));
+      }
+      return { own, weights: bitsOf(await readAll(model, session, 0)) };
+    };
+    await withModel(tiny, { threads: 2 }, async (model, dataset) => {
+      const together = await losses(model, dataset, [0, 1, 2]);
+      for (const lane of [0, 1, 2]) {
+        expect(together.own[lane]).toEqual((await losses(model, dataset, [lane])).own[0]);
+      }
+      expect(together.weights).toEqual((await losses(model, dataset, [0])).weights);
+    });
+  });
+
   test("lanes with batches of their own, in another order, some left out", async () => {
     const specs = laneSpecs(tiny);
     const G = tiny.spec.numLayers + 2;
