@@ -96,6 +96,9 @@ for (const name of args.case) {
   result.machine = { ...machine(), contenders: versions };
   result.reproduce = `node bench/contenders/run.mjs --case ${name} --repeats ${args.repeats}`;
   mkdirSync(here("../results"), { recursive: true });
-  writeFileSync(here(`../results/contenders-${name}-${result.machine.isas[0]}.json`), `${JSON.stringify(result, null, 1)}\n`);
+  writeFileSync(
+    here(`../results/contenders-${name}-${result.machine.isas[0]}.json`),
+    `${JSON.stringify(result, null, 1)}\n`,
+  );
   console.log(name, JSON.stringify(result.summary, null, 1));
 }

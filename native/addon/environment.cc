@@ -63,16 +63,20 @@ Napi::Promise Environment::start(Napi::Env env, const std::shared_ptr<ModelBox>&
 void Environment::settle(Napi::Env env, Job* raw) {
   const std::unique_ptr<Job> job(raw);
   const Napi::HandleScope scope(env);
-  Environment& self = *job->environment;
-  if (--self.pending_ == 0) self.done_.Unref(env);
-  if (job->after) job->after();
-  if (job->error) return job->deferred.Reject(make_error(env, *job->error).Value());
   try {
-    job->deferred.Resolve(job->finish(env));
-  } catch (const Napi::Error& e) {
-    job->deferred.Reject(e.Value());
-  } catch (const std::bad_alloc&) {
-    job->deferred.Reject(make_error(env, Error("ERR_MEMORY", "out of memory making the results")).Value());
+    Environment& self = *job->environment;
+    if (--self.pending_ == 0) self.done_.Unref(env);
+    if (job->after) job->after();
+    if (job->error) return job->deferred.Reject(make_error(env, *job->error).Value());
+    try {
+      job->deferred.Resolve(job->finish(env));
+    } catch (const Napi::Error& e) {
+      job->deferred.Reject(e.Value());
+    } catch (const std::bad_alloc&) {
+      job->deferred.Reject(make_error(env, Error("ERR_MEMORY", "out of memory making the results")).Value());
+    }
+  } catch (const Napi::Error&) {
+    // The environment is being terminated: no value can be made, and nobody is left to read one.
   }
 }
 
