@@ -24,6 +24,10 @@ Lane::Lane(const Model& model, LaneConfig config) : model_(model), config_(std::
   m_ = Floats::zeroed(size_);
   v_ = Floats::zeroed(size_);
   g_ = Floats::zeroed(size_);
+  // Moments and gradients of the embeddings, the first group, are mostly never touched.
+  const size_t sparse = config_.trainable[0] ? groups_[0].floats : 0;
+  p_.use_large_pages();
+  for (Floats* f : {&m_, &v_, &g_}) f->use_large_pages(sparse);
   for (const Group& g : groups_) std::memcpy(p_.data() + g.own, model.weights().data() + g.base, g.floats * sizeof(float));
   for (const auto& [tensor, values] : config_.initial) {
     if (!trainable(tensor)) fail("ERR_RANGE", "initial: expected trainable tensors, received ", layout.tensors[size_t(tensor)].name, " of a frozen group");

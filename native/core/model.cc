@@ -22,7 +22,9 @@ Model::Model(const ModelConfig& config, int threads, const std::string& isa, Cac
       ops_(pick(isa)),
       pool_(std::make_unique<ThreadPool>(threads)),
       weights_(Floats::zeroed(layout_.size)),
-      prefixes_(std::move(cache)) {}
+      prefixes_(std::move(cache)) {
+  weights_.use_large_pages();
+}
 
 void Model::set_tensor(int tensor, const float* values) {
   const TensorInfo& t = layout_.tensors[size_t(tensor)];

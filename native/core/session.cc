@@ -95,7 +95,10 @@ float* Session::arena(Worker& w, Plan& plan) const {
     if (s.T > w.capacity_T) w.capacity_T = std::max<int64_t>(64, s.T + s.T / 8);
     w.capacity_B = std::max(w.capacity_B, s.B);
     const size_t floats = plan.place(w.capacity_T, w.capacity_B);
-    if (floats > w.arena.size()) w.arena = Floats::zeroed(floats);
+    if (floats > w.arena.size()) {
+      w.arena = Floats::zeroed(floats);
+      w.arena.use_large_pages();
+    }
     w.placed = &plan;
   }
   return w.arena.data();
