@@ -254,6 +254,10 @@ export const trainOptions = {
 /** Options of `search` and `permafrost search`. */
 export const searchOptions = {
   ...training,
+  eval_strategy: {
+    ...training.eval_strategy,
+    doc: "when validation rows are scored; at epoch a trial is scored where the pruner decides: after 1/8, 1/4 and 1/2 of its training and at its end",
+  },
   test: option(z.string().min(1), {
     kind: "string",
     group: "data",

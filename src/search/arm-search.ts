@@ -69,14 +69,12 @@ async function runTrials(
   emit: (event: SearchEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { phase, seed, dataSeed, evalStrategy, pruner, earlyStoppingPatience } = options;
+  const { phase, seed, dataSeed } = options;
   const rates = trials.map((trial) => decodeRates(task.groups, trial.params));
-  const watched = pruner !== "none" || earlyStoppingPatience !== undefined;
   await using trainer = await Trainer.open(
     task,
-    // The objective is the last evaluation's accuracy: nothing of a trial is kept, so nothing needs restoring; and where
-    // nothing is decided on the way, nothing needs scoring there.
-    { ...options, loadBestModelAtEnd: false, evalStrategy: watched ? evalStrategy : "no" },
+    // The objective is the last evaluation's accuracy: nothing of a trial is kept, so nothing needs restoring.
+    { ...options, loadBestModelAtEnd: false, evalStrategy: evaluationsOf(options) },
     rates.map((r) => ({ rates: r, seed, dataSeed })),
   );
   const outcomes = await trainer.run(
@@ -97,6 +95,16 @@ async function runTrials(
   );
   await study.finish(new Map(results));
   await emitEnds(study, trials, rates, outcomes, options, emit);
+}
+
+/**
+ * When a trial is scored. Where nothing is decided on the way, at its end; where the pruner alone looks, when training has
+ * doubled: after each of ten epochs the scoring would cost a fifth of a trial.
+ */
+function evaluationsOf(options: ArmSearchOptions): ArmSearchOptions["evalStrategy"] {
+  if (options.earlyStoppingPatience !== undefined) return options.evalStrategy;
+  if (options.pruner === "none") return "no";
+  return options.evalStrategy === "epoch" ? "rungs" : options.evalStrategy;
 }
 
 function resultOf(trial: Trial, rates: LayerRates, outcome: LaneOutcome): TrialResult {

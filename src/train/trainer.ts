@@ -25,7 +25,8 @@ export interface TrainerOptions extends StoppingOptions {
   readonly warmupSteps: number;
   readonly lrSchedulerType: ScheduleName;
   readonly labelSmoothingFactor: number;
-  readonly evalStrategy: "epoch" | "steps" | "no";
+  /** "rungs": at the ends of the epochs that complete an eighth, a quarter, a half of the steps; all strategies: at the end. */
+  readonly evalStrategy: "epoch" | "steps" | "rungs" | "no";
   readonly evalSteps: number;
   readonly loadBestModelAtEnd: boolean;
   readonly precision: "fp32" | "bf16";
@@ -78,6 +79,7 @@ export class Trainer implements AsyncDisposable {
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
   readonly #warm: number;
+  readonly #rungs: readonly number[];
   readonly #lanes: readonly Lane[];
   #step = 0;
   #totals = NO_TOTALS;
@@ -97,6 +99,9 @@ export class Trainer implements AsyncDisposable {
       options.maxSteps,
     );
     this.#warm = warmupSteps(options.warmupSteps, this.totalSteps);
+    this.#rungs = [8, 4, 2].map(
+      (part) => Math.ceil(this.totalSteps / part / this.stepsPerEpoch) * this.stepsPerEpoch,
+    );
     this.#lanes = lanes.map((lane) => new Lane(lane, options));
   }
 
@@ -175,9 +180,10 @@ export class Trainer implements AsyncDisposable {
     while (this.#step < this.totalSteps && this.#lanes.some((lane) => lane.active)) {
       signal?.throwIfAborted();
       const steps = Math.min(perChunk, this.#untilStop());
+      const evaluation = Math.min(this.#nextEvaluation(), this.totalSteps);
       const seconds = await this.#runChunk(steps, hooks, signal);
       perChunk = Math.max(1, Math.min(64, Math.round((steps * CHUNK_MS) / Math.max(1, seconds * 1e3))));
-      if (this.#evaluatesNow()) await this.#evaluateAll(hooks, signal);
+      if (this.#step === evaluation) await this.#evaluateAll(hooks, signal);
       await hooks.onChunk?.(this.#step);
     }
     if (this.options.loadBestModelAtEnd) await this.#restoreBest();
@@ -260,22 +266,24 @@ export class Trainer implements AsyncDisposable {
 
   /** Steps to the next evaluation, checkpoint or the end. */
   #untilStop(): number {
-    const intervals = [
-      this.#evaluationInterval() ?? this.totalSteps,
-      this.options.saveSteps ?? this.totalSteps,
-    ];
-    const left = intervals.map((every) => every - (this.#step % every));
-    return Math.min(this.totalSteps - this.#step, ...left);
+    const stops = [this.totalSteps, this.#nextEvaluation()];
+    const { saveSteps } = this.options;
+    if (saveSteps !== undefined) stops.push(next(this.#step, saveSteps));
+    return Math.min(...stops) - this.#step;
   }
 
-  #evaluationInterval(): number | null {
-    if (this.options.evalStrategy === "no") return null;
-    return this.options.evalStrategy === "epoch" ? this.stepsPerEpoch : this.options.evalSteps;
-  }
-
-  #evaluatesNow(): boolean {
-    const every = this.#evaluationInterval();
-    return this.#step === this.totalSteps || (every !== null && this.#step % every === 0);
+  /** The first step after this one that is scored, the last one left out. */
+  #nextEvaluation(): number {
+    switch (this.options.evalStrategy) {
+      case "no":
+        return this.totalSteps;
+      case "epoch":
+        return next(this.#step, this.stepsPerEpoch);
+      case "steps":
+        return next(this.#step, this.options.evalSteps);
+      case "rungs":
+        return this.#rungs.find((step) => step > this.#step) ?? this.totalSteps;
+    }
   }
 
   async #evaluateAll(hooks: TrainerHooks, signal?: AbortSignal): Promise<void> {
@@ -330,6 +338,9 @@ export class Trainer implements AsyncDisposable {
     };
   }
 }
+
+/** The first multiple of `every` after `step`. */
+const next = (step: number, every: number) => step - (step % every) + every;
 
 const lengthsOf = (offsets: Int32Array) =>
   Int32Array.from({ length: offsets.length - 1 }, (_, i) => offsets[i + 1]! - offsets[i]!);

@@ -118,11 +118,19 @@ describe("an arm", () => {
     for (const trial of await study.planned()) expect([...trial.intermediateValues.keys()]).toEqual([1, 2]);
   });
 
-  test("scores a trial at its end alone where nothing is decided on the way", async () => {
-    await search({ nTrials: 4, pruner: "none" });
-    await search({ nTrials: 4, pruner: "none", earlyStoppingPatience: 2 });
-    expect(new Set(fake.options.slice(0, 2).map((o) => o.evalStrategy))).toEqual(new Set(["no"]));
-    expect(new Set(fake.options.slice(2).map((o) => o.evalStrategy))).toEqual(new Set(["steps"]));
+  test("scores a trial where something is decided: by early stopping each time, by the pruner at rungs, else at its end", async () => {
+    const strategy = async (changes: Partial<ArmSearchOptions>) => {
+      fake.options = [];
+      await search({ nTrials: 2, ...changes });
+      return fake.options[0]!.evalStrategy;
+    };
+    const epoch = { evalStrategy: "epoch" } as const;
+    expect(await strategy({ pruner: "none" })).toBe("no");
+    expect(await strategy({ pruner: "none", earlyStoppingPatience: 2 })).toBe("steps");
+    expect(await strategy({})).toBe("steps");
+    expect(await strategy(epoch)).toBe("rungs");
+    expect(await strategy({ ...epoch, earlyStoppingPatience: 2 })).toBe("epoch");
+    expect(await strategy({ ...epoch, pruner: "none" })).toBe("no");
   });
 
   test("starts no trial after its time", async () => {

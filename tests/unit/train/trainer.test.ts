@@ -69,6 +69,22 @@ describe("a trainer", () => {
     return { outcomes, totals: trainer.totals };
   }
 
+  test("rungs: scored where an eighth, a quarter, a half of the steps are done, at the end of that epoch, and at the end", async () => {
+    const scored = async (options: Partial<TrainOptions>) => {
+      const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl") };
+      const { config } = resolve(trainOptions, { ...files, ...options });
+      await using task = await openTask(config);
+      const lanes = [{ rates: deep, seed: 1 }];
+      await using trainer = await Trainer.open(task, { ...config, evalStrategy: "rungs" }, lanes);
+      const [outcome] = await trainer.run({});
+      return outcome!.evaluations.map(({ epoch }) => epoch);
+    };
+    expect(await scored({ numTrainEpochs: 10 })).toEqual([2, 3, 5, 10]);
+    expect(await scored({ numTrainEpochs: 16 })).toEqual([2, 4, 8, 16]);
+    expect(await scored({ numTrainEpochs: 3 })).toEqual([1, 2, 3]);
+    expect(await scored({ maxSteps: 2 })).toEqual([2 / 3]);
+  });
+
   test("the cost of a lane leaves the prefix out exactly when the cache holds it", async () => {
     const [cached, off, noRoom] = await Promise.all(
       [{}, { cache: "off" as const }, { cacheGib: 0 }].map(
