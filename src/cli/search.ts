@@ -2,7 +2,7 @@ import type { Resolved } from "../config/resolve.js";
 import type { searchOptions } from "../config/schema.js";
 import { buildReport, renderTerminal, type SearchEvent, type SearchResult, search } from "../index.js";
 import type { Context } from "./main.js";
-import { bar, duration } from "./progress.js";
+import { bar, cacheLines, duration } from "./progress.js";
 
 const PHASES = {
   prepare: "reading model and data",
@@ -27,6 +27,7 @@ export async function searchCommand(
   }
   const result = await run;
   if (json) return terminal.out(JSON.stringify(summary(result), null, 2));
+  for (const line of cacheLines(result.cache)) terminal.log(line);
   const report = buildReport(result.findings);
   terminal.out(renderTerminal(report, { width: terminal.width, color: terminal.color }));
   terminal.out(

@@ -3,7 +3,7 @@ import type { trainOptions } from "../config/schema.js";
 import { fineTune, measurePeak } from "../index.js";
 import type { Context } from "./main.js";
 import { profileTable } from "./profile.js";
-import { bar, duration } from "./progress.js";
+import { bar, cacheLines, duration } from "./progress.js";
 
 export async function trainCommand(
   { config, warnings }: Resolved<typeof trainOptions>,
@@ -44,12 +44,7 @@ export async function trainCommand(
   terminal.out(
     `${result.steps} steps in ${duration(result.seconds)}, ${result.trainedParameters} of ${result.parameters} parameters trained, frozen: ${frozen.join(", ") || "nothing"}`,
   );
-  const { hits, misses, bytes } = result.cache;
-  if (hits + misses > 0) {
-    terminal.out(
-      `frozen prefix: read back for ${hits} of ${hits + misses} texts, ${(bytes / 2 ** 20).toFixed(1)} MiB of cache`,
-    );
-  }
+  for (const line of cacheLines(result.cache)) terminal.out(line);
   terminal.out(`written to ${result.outputDir}`);
   if (peak) {
     const ceiling = { gflops: peak[config.precision] / 1e9, gbps: peak.stream / 1e9 };

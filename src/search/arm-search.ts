@@ -10,6 +10,7 @@ import type { Study } from "../study/study.js";
 import type { Trial } from "../study/trial.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Task } from "../train/task.js";
+import { addCache, type CacheUse, NO_TOTALS } from "../train/totals.js";
 import { type LaneOutcome, Trainer, type TrainerOptions } from "../train/trainer.js";
 import { bestTrial, isFinished, type TrialAttrs } from "./choice.js";
 import { nextGroup } from "./grouping.js";
@@ -29,6 +30,8 @@ export interface ArmSearchOptions extends TrainerOptions {
 /**
  * Runs what is missing of the study's trials. Finished ones, also of an earlier process, are left as they are. When `signal`
  * aborts, those that run are given back to the queue.
+ *
+ * @returns what the trials read of the frozen prefix's cache.
  */
 export async function searchArm(
   study: Study,
@@ -36,13 +39,14 @@ export async function searchArm(
   options: ArmSearchOptions,
   emit: (event: SearchEvent) => void,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<CacheUse> {
+  let cache = NO_TOTALS.cache;
   for (;;) {
     signal.throwIfAborted();
     const planned = await study.planned();
     const finished = planned.filter(isFinished).length;
     const left = options.nTrials - finished;
-    if (left <= 0 || performance.now() > options.deadline) return;
+    if (left <= 0 || performance.now() > options.deadline) return cache;
     const group = nextGroup(await study.queued(), task.groups, options.lanes);
     const count = Math.min(left, group.length || options.lanes);
     const trials: Trial[] = [];
@@ -52,7 +56,7 @@ export async function searchArm(
         trials.push(trial);
         emit({ type: "trialStart", phase: options.phase, number: trial.number, arm: trial.arm });
       }
-      await runTrials(study, trials, task, options, emit, signal);
+      cache = addCache(cache, await runTrials(study, trials, task, options, emit, signal));
     } catch (error) {
       // Where the store fails too, the next process finds them running and nobody at it.
       if (signal.aborted) await study.release(trials).catch(() => {});
@@ -68,7 +72,7 @@ async function runTrials(
   options: ArmSearchOptions,
   emit: (event: SearchEvent) => void,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<CacheUse> {
   const { phase, seed, dataSeed } = options;
   const rates = trials.map((trial) => decodeRates(task.groups, trial.params));
   await using trainer = await Trainer.open(
@@ -95,6 +99,7 @@ async function runTrials(
   );
   await study.finish(new Map(results));
   await emitEnds(study, trials, rates, outcomes, options, emit);
+  return trainer.totals.cache;
 }
 
 /**

@@ -7,6 +7,7 @@ import type { SearchEvent } from "../events.js";
 import type { Study } from "../study/study.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Task } from "../train/task.js";
+import { addCache, type CacheUse, NO_TOTALS } from "../train/totals.js";
 import { type LaneOutcome, Trainer, type TrainerOptions } from "../train/trainer.js";
 import { endState } from "../train/trainer-state.js";
 import { TrainingLog } from "../train/training-log.js";
@@ -30,6 +31,8 @@ export interface Retrained {
   readonly seeds: readonly SeedResult[];
   /** Those whose loss stopped being finite: nothing of them is scored. */
   readonly diverged: readonly number[];
+  /** Of the trainings of this process. */
+  readonly cache: CacheUse;
 }
 
 /** What is stored of a seed: `correct` as a string of 0 and 1. */
@@ -67,11 +70,13 @@ export async function retrain(
     const progress = { finished: done.size, total: seeds.length };
     emit({ type: "seedEnd", arm, seed: result.seed, validation, seconds, ...progress });
   };
+  let cache = NO_TOTALS.cache;
   const todo = seeds.filter((seed) => !done.has(seed));
   for (let at = 0; at < todo.length; at += options.lanes) {
     const group = todo.slice(at, at + options.lanes);
     await using trainer = await openTrainer(task, options, group);
     const { outcomes, stateOf } = await runLogged(trainer, options, group.length, signal);
+    cache = addCache(cache, trainer.totals.cache);
     for (const [lane, seed] of group.entries()) {
       const { state, seconds, flops, trainedParameters } = outcomes[lane]!;
       if (state === "diverged") {
@@ -116,6 +121,7 @@ export async function retrain(
       return "diverged" in result ? [] : [seedResult(result)];
     }),
     diverged: seeds.filter((seed) => "diverged" in done.get(seed)!),
+    cache,
   };
 }
 

@@ -14,6 +14,7 @@ import type { Study } from "../study/study.js";
 import { threadsOf } from "../train/core-spec.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import { openTask } from "../train/task.js";
+import { addCache, type CacheUse, NO_TOTALS } from "../train/totals.js";
 import { type ArmSearchOptions, searchArm } from "./arm-search.js";
 import { allDiverged, type Best, type Choice, choiceOf, noTrial } from "./choice.js";
 import { type FinalistOptions, retrain, seedKey } from "./finalists.js";
@@ -36,6 +37,8 @@ export interface SearchResult {
   readonly findings: SearchFindings;
   /** Wall seconds of this process, by phase. */
   readonly seconds: Readonly<Record<string, number>>;
+  /** Use of the frozen prefix's cache by the trainings of this process. */
+  readonly cache: CacheUse;
 }
 
 /**
@@ -65,10 +68,12 @@ export async function runSearch(
   };
 
   const lanes = config.lanes ?? threadsOf(config);
+  let cache = NO_TOTALS.cache;
   const runArm = async (phase: ArmSearchOptions["phase"], study: Study, seconds: number) => {
     clock.enter(phase, config.nTrials);
     const deadline = performance.now() + seconds * 1e3;
-    await searchArm(study, task, { ...config, phase, lanes, deadline }, emit, signal);
+    const used = await searchArm(study, task, { ...config, phase, lanes, deadline }, emit, signal);
+    cache = addCache(cache, used);
   };
   // A choice that test has seen stays as it was: what is missing of its trials is not made up for.
   if (config.force || !(await testWasRead(layers))) {
@@ -106,6 +111,7 @@ export async function runSearch(
   clock.enter("retrain", seeds.length * finalists.length);
   const result = async (options: FinalistOptions, choice: Choice, model: ModelFile | null) => {
     const retrained = await retrain(layers, task, options, model, emit, signal);
+    cache = addCache(cache, retrained.cache);
     for (const seed of retrained.diverged)
       warn(
         `${options.arm}, seed ${seed}: retraining diverged (a loss that is not finite). It has no score, and the means of the other seeds look better for it.`,
@@ -136,5 +142,6 @@ export async function runSearch(
     trials: findings.trials.length,
     findings,
     seconds: clock.end(),
+    cache,
   };
 }

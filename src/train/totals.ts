@@ -32,15 +32,20 @@ type Counted = Pick<StepResults, "seconds" | "tokens" | "flops" | "cacheHits" | 
 
 /** `totals` and one more chunk. */
 export function addChunk(totals: Totals, chunk: Counted): Totals {
-  const { hits, misses, bytes } = totals.cache;
   return {
     seconds: totals.seconds + chunk.seconds,
     tokens: totals.tokens + chunk.tokens,
     flops: totals.flops + chunk.flops,
-    cache: {
-      hits: hits + chunk.cacheHits,
-      misses: misses + chunk.cacheMisses,
-      bytes: Math.max(bytes, chunk.cacheBytes),
-    },
+    cache: addCache(totals.cache, {
+      hits: chunk.cacheHits,
+      misses: chunk.cacheMisses,
+      bytes: chunk.cacheBytes,
+    }),
   };
 }
+
+export const addCache = (a: CacheUse, b: CacheUse): CacheUse => ({
+  hits: a.hits + b.hits,
+  misses: a.misses + b.misses,
+  bytes: Math.max(a.bytes, b.bytes),
+});

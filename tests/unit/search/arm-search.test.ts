@@ -36,6 +36,7 @@ vi.mock("../../../src/train/trainer.js", () => ({
       const evaluations = lanes.map((): object[] => []);
       return {
         totalSteps: 6,
+        totals: { cache: { hits: 2, misses: 1, bytes: lanes.length } },
         evaluations: (lane: number) => evaluations[lane],
         run: async (hooks: Hooks, signal: AbortSignal) => {
           const states = lanes.map(() => "completed");
@@ -131,6 +132,19 @@ describe("an arm", () => {
     expect(await strategy(epoch)).toBe("rungs");
     expect(await strategy({ ...epoch, earlyStoppingPatience: 2 })).toBe("epoch");
     expect(await strategy({ ...epoch, pruner: "none" })).toBe("no");
+  });
+
+  test("adds up what its sessions read of the frozen prefix's cache, and says how large that was", async () => {
+    const study = await Study.create(studyOptions(new MemoryStore()));
+    const used = await searchArm(
+      study,
+      task,
+      options({ nTrials: 5 }),
+      () => {},
+      new AbortController().signal,
+    );
+    const sessions = fake.sessions.length;
+    expect(used).toEqual({ hits: 2 * sessions, misses: sessions, bytes: 2 });
   });
 
   test("starts no trial after its time", async () => {

@@ -23,6 +23,7 @@ vi.mock("../../../src/train/trainer.js", () => ({
     open: async (_task: unknown, _options: unknown, lanes: { seed: number }[]) => ({
       session: {},
       totalSteps: 7,
+      totals: { cache: { hits: 2, misses: 1, bytes: lanes.length } },
       stepsPerEpoch: 7,
       rowsIn: (steps: number) => 16 * steps,
       run: async () => {
@@ -88,7 +89,8 @@ const go = (options: FinalistOptions, model: ModelFile | null = null) =>
 describe("retraining", () => {
   test("runs each seed once, whatever the number of calls; more seeds add only themselves", async () => {
     const first = await go(finalist());
-    expect(await go(finalist())).toEqual(first);
+    expect(first.cache).toEqual({ hits: 4, misses: 2, bytes: 2 }); // of two sessions
+    expect(await go(finalist())).toEqual({ ...first, cache: { hits: 0, misses: 0, bytes: 0 } });
     expect(fake.trained).toEqual([1, 2, 3]);
     await go(finalist({ seeds: [1, 2, 3, 4] }));
     expect(fake.trained).toEqual([1, 2, 3, 4]);
