@@ -4,8 +4,13 @@
 // Included inside a namespace. arm64 has simd_neon.h instead.
 
 constexpr int kLanes = 4;
+#if defined(__GNUC__)
+typedef float Four __attribute__((vector_size(16)));  // an array of four that GCC and Clang keep in a register
+#else
+typedef float Four[4];
+#endif
 struct V {
-  float f[4];
+  Four f;
 };
 struct K {
   uint32_t m[4];  // all ones or zero
@@ -27,16 +32,22 @@ PF_INLINE float float_of(uint32_t u) {
   return x;
 }
 
-PF_INLINE V set1(float x) { return {{x, x, x, x}}; }
+PF_INLINE V set1(float x) { V v; PF_LANES v.f[i] = x; return v; }
 PF_INLINE V zero() { return set1(0.0f); }
-PF_INLINE V load(const float* p) { return {{p[0], p[1], p[2], p[3]}}; }
-PF_INLINE void store(float* p, V v) { memcpy(p, v.f, sizeof v.f); }
+PF_INLINE V load(const float* p) {
+  V v;
+  memcpy(&v.f, p, sizeof v.f);
+  return v;
+}
+PF_INLINE void store(float* p, V v) { memcpy(p, &v.f, sizeof v.f); }
 PF_INLINE V load_n(const float* p, int n) {
+  if (n == kLanes) return load(p);
   V v = zero();
   for (int i = 0; i < n; ++i) v.f[i] = p[i];
   return v;
 }
 PF_INLINE void store_n(float* p, V v, int n) {
+  if (n == kLanes) return store(p, v);
   for (int i = 0; i < n; ++i) p[i] = v.f[i];
 }
 
