@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <vector>
 
 #include "core/peak.h"
@@ -53,7 +54,8 @@ inline std::vector<float> noise(size_t n, uint32_t seed = 1) {
 inline void check(const char* what, const std::vector<float>& got, const std::vector<float>& expected, double bound) {
   double worst = 0, largest = 0;
   for (size_t i = 0; i < got.size(); ++i) {
-    worst = std::max(worst, std::abs(double(got[i]) - double(expected[i])));
+    const double error = std::abs(double(got[i]) - double(expected[i]));
+    worst = std::max(worst, std::isnan(error) ? std::numeric_limits<double>::infinity() : error);
     largest = std::max(largest, std::abs(double(expected[i])));
   }
   if (worst <= bound * largest) return;
