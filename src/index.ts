@@ -45,6 +45,7 @@ export {
 export { Run } from "./run.js";
 export type { SearchResult } from "./search/search.js";
 export type { TrainResult } from "./train/fine-tune.js";
+export type { CacheUse } from "./train/totals.js";
 
 interface Abortable {
   /** Stops the work; the run rejects with the signal's reason. */

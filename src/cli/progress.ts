@@ -1,4 +1,4 @@
-import type { CacheUse } from "../train/totals.js";
+import type { CacheUse } from "../index.js";
 
 /** "███████░░░░░" of `width` cells. */
 export function bar(done: number, total: number, width = 24): string {
