@@ -2,9 +2,9 @@
 //   npm run bench -- freeze          writes results/freeze-<kernels>.json
 // MiniLM-L6's shape; 16 × 128 tokens, and the banking questions of permafrost-demo in batches of 16. "cached" reads the
 // frozen prefix per example, "recomputed" runs it each step. Timed by benchmark.js, one sample = every batch once.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import Benchmark from "benchmark";
-import { laneOf, machine, native, openModel, stepper } from "./support.mjs";
+import { laneOf, native, openModel, stepper, writeResult } from "./support.mjs";
 
 const banking = JSON.parse(
   readFileSync(new URL("./contenders/banking-lengths.json", import.meta.url), "utf8"),
@@ -63,7 +63,4 @@ for (const [text, lengths] of Object.entries(texts)) {
     }
   }
 }
-writeFileSync(
-  new URL(`./results/freeze-${native.listDevices()[0].isas[0]}.json`, import.meta.url),
-  `${JSON.stringify({ bench: "freeze", reproduce: "npm run bench -- freeze", machine: machine(), rows }, null, 1)}\n`,
-);
+writeResult("freeze", { rows });

@@ -2,13 +2,13 @@
 //   PERMAFROST_DATA=… npm run bench -- precision          writes results/precision-<kernels>.json
 // The low-volume cuts of contenders/search_cases.mjs, MiniLM-L6, uniform 5e-5 and 1e-3 for the head, 10 epochs, batch 16,
 // dropout as configured. Beside the mean difference stands what seeds alone do: the standard deviation over them in fp32.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { fineTune } from "../dist/index.mjs";
 import { searchCases, writeCut } from "./contenders/search_cases.mjs";
-import { machine, native } from "./support.mjs";
+import { writeResult } from "./support.mjs";
 
 const SEEDS = Array.from({ length: 8 }, (_, i) => i + 1);
 const model = fileURLToPath(new URL("../packages/demo/model", import.meta.url));
@@ -58,7 +58,4 @@ for (const [name, how] of Object.entries(searchCases)) {
     rmSync(folder, { recursive: true, force: true });
   }
 }
-writeFileSync(
-  new URL(`./results/precision-${native.listDevices()[0].isas[0]}.json`, import.meta.url),
-  `${JSON.stringify({ bench: "precision", reproduce: "npm run bench -- precision", machine: machine(), seeds: SEEDS, cases }, null, 1)}\n`,
-);
+writeResult("precision", { seeds: SEEDS, cases });

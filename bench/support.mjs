@@ -1,4 +1,5 @@
 // support.mjs — what the benches share: the addon, a model of any shape with random weights, datasets, a stepper.
+import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 
@@ -165,4 +166,13 @@ export function machine() {
     addon: native.version(),
     isas: native.listDevices()[0].isas,
   };
+}
+
+/** results/<bench>-<kernels>.json: the machine and what was measured. */
+export function writeResult(bench, measured) {
+  const result = { bench, reproduce: `npm run bench -- ${bench}`, machine: machine(), ...measured };
+  writeFileSync(
+    new URL(`./results/${bench}-${native.listDevices()[0].isas[0]}.json`, import.meta.url),
+    `${JSON.stringify(result, null, 1)}\n`,
+  );
 }

@@ -3,9 +3,9 @@
 // MiniLM-L6's shape on the banking questions of permafrost-demo, batch 16. A service that trains in worker threads should
 // lose nothing by it: `2 x 1` are two workers with a thread each, `2 x 2` two workers with two threads each, more than there
 // are cores. The three take turns.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { laneOf, machine, median, native, openModel, stepper } from "./support.mjs";
+import { laneOf, median, native, openModel, stepper, writeResult } from "./support.mjs";
 
 const SECONDS = 4;
 const TURNS = 7;
@@ -70,10 +70,7 @@ async function asMain() {
     console.log(
       `${way} threads: ${steps_per_second.toFixed(2)} steps/s, ${(100 * of_one_session).toFixed(1)} % of one session with all threads`,
     );
-  writeFileSync(
-    new URL(`./results/workers-${native.listDevices()[0].isas[0]}.json`, import.meta.url),
-    `${JSON.stringify({ bench: "workers", reproduce: "npm run bench -- workers", machine: machine(), rows }, null, 1)}\n`,
-  );
+  writeResult("workers", { rows });
 }
 
 await (isMainThread ? asMain() : asWorker());
