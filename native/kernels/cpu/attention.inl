@@ -25,7 +25,7 @@ static void product(float* c, ptrdiff_t ldc, int rows, int cols, const float* a,
     const float* panel = b + col;
     ptrdiff_t ld = ldb;
     if (n % kLanes != 0) {
-      pack_direct<Factor::f32>(tail, panel, ldb, n, units, 0, units);
+      pack_direct<Factor::f32>(tail, 0, panel, ldb, n, units, 0, units);
       panel = tail;
       ld = kNR;
     }

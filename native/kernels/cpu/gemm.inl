@@ -10,7 +10,9 @@
 // from L2. Part of the numerics: C is rounded between blocks.
 constexpr int kKC = 384;
 constexpr int kGroupMost = 8;    // panels a task packs at once: 8 x 48 KB, well inside 1 MB of L2
-constexpr int kRowsMost = 448;   // rows of a task: 32 tiles; packing then costs about 1.5 %
+constexpr int kRowsMost = 448;   // rows of a task
+constexpr float kPackRows = 7;   // packing a panel takes as long as multiplying it with so many rows
+constexpr int kCutsMost = 8;     // cuts that are compared
 
 enum class Epilogue { none, bias, gelu, times };
 
@@ -52,11 +54,13 @@ static void finish(const Gemm& g, int row, int rows, int col, int cols) {
     }
 }
 
+// Panels [begin, end) of B, `stride` floats apart.
 template <Factor kFactor>
-static void pack_panel(float* panel, const Gemm& g, int col, int unit, int units) {
-  const int cols = imin(kNR, g.cols - col);
-  if (g.b_transposed) pack_transposed<kFactor>(panel, g.b + col * g.ldb, g.ldb, cols, g.depth, unit, units);
-  else pack_direct<kFactor>(panel, g.b + col, g.ldb, cols, g.depth, unit, units);
+static void pack_panels(float* to, ptrdiff_t stride, const Gemm& g, int begin, int end, int unit, int units) {
+  const int col = begin * kNR, cols = imin(end * kNR, g.cols) - col;
+  if (!g.b_transposed) return pack_direct<kFactor>(to, stride, g.b + col, g.ldb, cols, g.depth, unit, units);
+  for (int p = begin; p < end; ++p)
+    pack_transposed<kFactor>(to + (p - begin) * stride, g.b + p * kNR * g.ldb, g.ldb, imin(kNR, g.cols - p * kNR), g.depth, unit, units);
 }
 
 // How the output is cut. Never seen by the values: any cut gives the same bits.
@@ -65,19 +69,35 @@ struct Cut {
   int panels, group_tasks;  // panels of a task
 };
 
-static Cut cut(const Gemm& g, int threads) {
+static Cut cut_rows_in(int ranges, const Gemm& g, int threads) {
   const int panels = (g.cols + kNR - 1) / kNR, tiles = (g.rows + kMR - 1) / kMR;
-  // Enough tasks that the last one to finish costs little, as large as that allows: packing is paid by range of rows.
+  const int tiles_each = (tiles + ranges - 1) / ranges;
+  const int row_tasks = (tiles + tiles_each - 1) / tiles_each;
+  // Enough tasks that the last one to finish costs little.
   const int wanted = threads == 1 ? 1 : 6 * threads;
-  int row_tasks = (g.rows + kRowsMost - 1) / kRowsMost;
-  if (threads > 1 && panels < 2 * threads) row_tasks = imax(row_tasks, imin(tiles / 2, (2 * threads + panels - 1) / panels));
-  row_tasks = imax(row_tasks, 1);
-  const int tiles_each = (tiles + row_tasks - 1) / row_tasks;
-  row_tasks = (tiles + tiles_each - 1) / tiles_each;
   int group = imin(kGroupMost, imax(1, panels * row_tasks / wanted));
   const int group_tasks = (panels + group - 1) / group;
   group = (panels + group_tasks - 1) / group_tasks;
   return {tiles_each * kMR, row_tasks, group, (panels + group - 1) / group};
+}
+
+// The cheapest of a few: what every range of rows packs again, against threads that have no task in the last round.
+static Cut cut(const Gemm& g, int threads) {
+  const int panels = (g.cols + kNR - 1) / kNR, tiles = (g.rows + kMR - 1) / kMR;
+  int fewest = (g.rows + kRowsMost - 1) / kRowsMost;
+  if (threads > 1 && panels < 2 * threads) fewest = imax(fewest, imin(tiles / 2, (2 * threads + panels - 1) / panels));
+  fewest = imax(fewest, 1);
+  Cut best{};
+  float least = 0;
+  for (int ranges = fewest; ranges < fewest + imin(threads, kCutsMost); ++ranges) {
+    const Cut c = cut_rows_in(ranges, g, threads);
+    const int tasks = c.row_tasks * c.group_tasks, rounds = (tasks + threads - 1) / threads;
+    const float cost = float(rounds * threads) / float(tasks) * (1 + kPackRows / float(c.rows));
+    if (ranges > fewest && cost >= least) continue;
+    best = c;
+    least = cost;
+  }
+  return best;
 }
 
 template <Factor kFactor, Layout kLayout>
@@ -96,8 +116,7 @@ static void run_gemm(const Gemm& g, ThreadPool& pool) {
     for (int unit = 0; unit < units || unit == 0; unit += kKC) {
       const int block = imin(kKC, units - unit);
       const bool add_to = g.accumulate || unit > 0, last = unit + kKC >= units;
-      for (int p = panel_begin; scratch && p < panel_end; ++p)
-        pack_panel<kFactor>(scratch + ptrdiff_t(p - panel_begin) * kNR * kKC, g, p * kNR, unit, block);
+      if (scratch) pack_panels<kFactor>(scratch, kNR * kKC, g, panel_begin, panel_end, unit, block);
       for (int row = row_begin, rows; row < row_end; row += rows) {
         const int left = row_end - row;
         // A short last tile would wait for its own additions: share its rows with the one before.

@@ -43,6 +43,7 @@ static void backward_input(Gemm g, const float* dy, const Weight& w, int N, Thre
 
 // Rows of the batch whose column tiles are in scratch at once: bounds it at kTokens·N floats however large M is.
 constexpr int kTokens = 2 * kKC;
+constexpr int kColumnRows = 32;  // rows packed, and summed while they are still in L1
 
 template <Factor kFactor>
 static void backward_weight(float* dw, float* dbias, const float* dy, const float* x, int M, int N, int K_, ThreadPool& pool) {
@@ -50,15 +51,19 @@ static void backward_weight(float* dw, float* dbias, const float* dy, const floa
   const int tiles = (N + kMR - 1) / kMR;
   const int at_once = imin(M, kTokens * kWide);
   const ptrdiff_t a_tile = ptrdiff_t(units_of<kFactor>(at_once)) * kMR + kLanes;  // room for pack_columns' last store
-  float* a = static_cast<float*>(pool.shared_scratch(sizeof(float) * size_t(tiles) * size_t(a_tile)));
+  float* a = static_cast<float*>(pool.shared_scratch(sizeof(float) * (size_t(tiles) * size_t(a_tile) + 4 * size_t(N))));
+  float* sums = a + tiles * a_tile;
+  std::fill(sums, sums + 4 * ptrdiff_t(N), 0.0f);
   for (int begin = 0; begin < M || begin == 0; begin += kTokens * kWide) {
-    const int depth = imin(kTokens * kWide, M - begin), units = units_of<kFactor>(depth);
-    const float* from = dy + ptrdiff_t(begin) * N;
+    const int depth = imin(kTokens * kWide, M - begin);
     const int each = imax(1, (tiles + 4 * pool.threads() - 1) / (4 * pool.threads()));
     pool.run((tiles + each - 1) / each, [&](int task, int) {
-      for (int t = task * each; t < imin(tiles, (task + 1) * each); ++t) {
-        const int col = t * kMR, cols = imin(kMR, N - col);
-        pack_columns<kFactor>(a + t * a_tile, from + col, N, cols, depth, 0, units);
+      const int tile = task * each, col = tile * kMR, cols = imin(N - col, each * kMR);
+      for (int row = 0; row < depth; row += kColumnRows) {
+        const float* from = dy + ptrdiff_t(begin + row) * N + col;
+        const int rows = imin(kColumnRows, depth - row);
+        pack_columns<kFactor>(a + tile * a_tile + row / kWide * kMR, a_tile, from, N, cols, rows);
+        if (dbias) add_columns(sums + col, N, from, N, cols, rows);
       }
     });
     Gemm g{dw, N, K_, depth};
@@ -69,10 +74,7 @@ static void backward_weight(float* dw, float* dbias, const float* dy, const floa
     g.ldb = K_;
     run_gemm<kFactor, Layout::columns>(g, pool);
   }
-  if (!dbias) return;
-  constexpr int kWidth = 4 * kLanes;
-  pool.run((N + kWidth - 1) / kWidth,
-           [&](int t, int) { sum_columns(dbias + t * kWidth, dy + t * kWidth, N, imin(kWidth, N - t * kWidth), M); });
+  if (dbias) join_sums(dbias, sums, N, N);
 }
 
 // ---- the signatures of kernels.h ----------------------------------------------------------------------------------
@@ -91,7 +93,7 @@ static void pack_all(void* packed, const float* w, int N, int K_, Direction dire
   g.b_transposed = direction == Direction::forward;
   const int units = units_of<kFactor>(g.depth);
   pool.run((g.cols + kNR - 1) / kNR, [&](int p, int) {
-    pack_panel<kFactor>(static_cast<float*>(packed) + ptrdiff_t(p) * kNR * units, g, p * kNR, 0, units);
+    pack_panels<kFactor>(static_cast<float*>(packed) + ptrdiff_t(p) * kNR * units, 0, g, p, p + 1, 0, units);
   });
 }
 

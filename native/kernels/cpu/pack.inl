@@ -18,6 +18,10 @@ PF_INLINE int imin(int a, int b) { return a < b ? a : b; }
 PF_INLINE int imax(int a, int b) { return a > b ? a : b; }
 PF_INLINE int clamp_lanes(int n) { return n < 0 ? 0 : n < kLanes ? n : kLanes; }
 
+// Rows to ask for in advance: the hardware follows a row, and does not see the next one coming.
+constexpr int kAhead = 8;
+PF_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
+
 // kLanes units along a row: p has `depth` values left.
 template <Factor kFactor>
 PF_INLINE V units_along(const float* p, int depth) {
@@ -74,16 +78,21 @@ static void pack_transposed(float* panel, const float* data, ptrdiff_t ld, int c
   }
 }
 
-// B as it lies: reduction index d, column j at data[d·ld + j].
+// B as it lies: reduction index d, column j at data[d·ld + j]. All panels of a row before the next row: a row is read once,
+// from one page.
 template <Factor kFactor>
-static void pack_direct(float* panel, const float* data, ptrdiff_t ld, int cols, int depth, int unit, int units) {
+static void pack_direct(float* panels, ptrdiff_t stride, const float* data, ptrdiff_t ld, int cols, int depth, int unit, int units) {
   constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
   for (int u = 0; u < units; ++u) {
     const int d = (unit + u) * kWide;
     const float* from = data + ptrdiff_t(d) * ld;
-    for (int v = 0; v < 2; ++v)
-      store(panel + u * kNR + v * kLanes,
-            units_across<kFactor>(from + v * kLanes, ld, depth - d, clamp_lanes(cols - v * kLanes)));
+    float* to = panels + u * kNR;
+    for (int col = 0; col < cols; col += kNR, to += stride) {
+      prefetch(from + kAhead * ld + col);
+      for (int v = 0; v < 2; ++v)
+        store(to + v * kLanes,
+              units_across<kFactor>(from + col + v * kLanes, ld, depth - d, clamp_lanes(cols - col - v * kLanes)));
+    }
   }
 }
 
@@ -103,26 +112,36 @@ static void pack_rows(float* dst, const float* src, int depth, int begin, int en
   }
 }
 
-// One column tile of A: kMR columns of src (depth, ld), as [unit][kMR]; missing columns are zero. Whole vectors are stored,
-// each overwriting the excess of the one before, so `tile` has kLanes floats of room behind its end.
+// A as column tiles, `stride` floats apart: kMR of the `cols` columns of src (depth, ld) each, as [unit][kMR]; missing columns
+// are zero. Whole vectors are stored, each overwriting the excess of the one before, so a tile has kLanes floats of room
+// behind its end. All tiles of a row before the next row, as in pack_direct.
 template <Factor kFactor>
-static void pack_columns(float* to, const float* src, ptrdiff_t ld, int cols, int depth, int unit, int units) {
+static void pack_columns(float* tiles, ptrdiff_t stride, const float* src, ptrdiff_t ld, int cols, int depth) {
   constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
-  for (int u = 0; u < units; ++u) {
-    const int d = (unit + u) * kWide;
+  for (int d = 0; d < depth; d += kWide) {
     const float* from = src + ptrdiff_t(d) * ld;
-    for (int v = 0; v < kMR; v += kLanes)
-      store(to + u * kMR + v, units_across<kFactor>(from + v, ld, depth - d, imin(clamp_lanes(cols - v), kMR - v)));
+    float* to = tiles + ptrdiff_t(d / kWide) * kMR;
+    for (int col = 0; col < cols; col += kMR, to += stride) {
+      prefetch(from + kAhead * ld + col);
+      for (int v = 0; v < kMR; v += kLanes)
+        store(to + v, units_across<kFactor>(from + col + v, ld, depth - d, imin(clamp_lanes(cols - col - v), kMR - v)));
+    }
   }
 }
 
-// sum[j] = Σ_d src[d·ld + j] for up to kMR columns, in four interleaved chains (d mod 4) joined in order: one chain would
-// wait for each addition.
-static void sum_columns(float* sum, const float* src, ptrdiff_t ld, int cols, int depth) {
-  for (int v = 0; v < cols; v += kLanes) {
-    const int n = clamp_lanes(cols - v);
-    V acc[4] = {zero(), zero(), zero(), zero()};
-    for (int d = 0; d < depth; ++d) acc[d & 3] = add(acc[d & 3], load_n(src + ptrdiff_t(d) * ld + v, n));
-    store_n(sum + v, add(add(acc[0], acc[1]), add(acc[2], acc[3])), n);
+// sums[d mod 4][j] += src[d·ld + j]: four chains for each column, joined by join_sums, since one would wait for each addition.
+static void add_columns(float* sums, ptrdiff_t stride, const float* src, ptrdiff_t ld, int cols, int depth) {
+  for (int d = 0; d < depth; ++d)
+    for (int j = 0; j < cols; j += kLanes) {
+      const int n = clamp_lanes(cols - j);
+      float* at = sums + (d & 3) * stride + j;
+      store_n(at, add(load_n(at, n), load_n(src + d * ld + j, n)), n);
+    }
+}
+static void join_sums(float* sum, const float* sums, ptrdiff_t stride, int cols) {
+  for (int j = 0; j < cols; j += kLanes) {
+    const int n = clamp_lanes(cols - j);
+    const auto chain = [&](int d) { return load_n(sums + d * stride + j, n); };
+    store_n(sum + j, add(add(chain(0), chain(1)), add(chain(2), chain(3))), n);
   }
 }
