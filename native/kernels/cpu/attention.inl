@@ -2,37 +2,44 @@
 // ../ref/attention.h.
 //
 // Every product is the tile of tile.inl: scores q·kᵀ and p·v read activations by rows, dk and dv read p and ds by columns,
-// so only k (and v in backward) is packed, transposed. Queries go in blocks of kQueries rows: scratch holds kQueries x
-// keys scores, never T x T. Backward computes the probabilities again from lse. Short sequences (5–50 tokens) are one block,
-// and a 16-column tile where 32 would be half empty.
+// so only k (and v in backward) must be packed, transposed. Queries go in blocks: scratch holds kQueries x keys scores,
+// never T x T. Backward computes the probabilities again from lse. Short sequences (5–50 tokens) are one block, and a
+// 16-column tile where 32 would be half empty.
 // Not here: bf16 (the scores' exponent wants the digits, and the whole op is 3–5 % of a step), key blocks with a running
 // maximum (rows of 8192 scores still fit L2). Check: ctest -R attention. Time: bench/kernels/attention.
 
-constexpr int kQueries = 2 * kMR;
+// Queries of a block, by the keys of its sequence: many, so that dk and dv gain from long reductions, and few where two rows
+// of scores for each would leave L2 (2 x 48 x 512 floats: 196 KB). Part of the numerics: dk and dv are rounded between blocks.
+constexpr int kQueries = 8 * kMR;
+constexpr int kQueriesOfLong = 2 * kMR;
+constexpr int kLong = 512;
+static int block_queries(int keys, bool causal) { return causal || keys > kLong ? kQueriesOfLong : kQueries; }
+
 
 static int next_rows(int left) { return left <= kMR ? left : left < 2 * kMR ? (left + 1) / 2 : kMR; }
 static int round_up(int n, int to) { return (n + to - 1) / to * to; }
 
-// C (rows, cols) = or += A·B, B a matrix of `cols` columns that may be read only in [0, cols): its last panel is copied to
-// `tail` (units·kNR floats) when it is not whole vectors.
+// C (rows, cols) = or += A·B, B a matrix of `cols` columns that may be read only in [0, cols). A panel of it is copied to
+// `panel` (units·kNR floats) when it is not whole vectors, or when many tiles read it: heads lie so far apart in q, k and v
+// that their rows fall on a few sets of the cache.
 template <Layout kLayout>
 static void product(float* c, ptrdiff_t ldc, int rows, int cols, const float* a, ptrdiff_t lda, const float* b, ptrdiff_t ldb,
-                    int units, bool add_to, float* tail) {
+                    int units, bool add_to, float* panel) {
   static const Tiles<Mac::f32, kLayout, 2> wide;
   static const Tiles<Mac::f32, kLayout, 1> narrow;
   for (int col = 0; col < cols; col += kNR) {
     const int n = imin(kNR, cols - col);
-    const float* panel = b + col;
+    const float* from = b + col;
     ptrdiff_t ld = ldb;
-    if (n % kLanes != 0) {
-      pack_direct<Factor::f32>(tail, 0, panel, ldb, n, units, 0, units);
-      panel = tail;
+    if (n % kLanes != 0 || rows >= 4 * kMR) {
+      pack_direct<Factor::f32>(panel, 0, from, ldb, n, units, 0, units);
+      from = panel;
       ld = kNR;
     }
     const TileFn* tiles = n <= kLanes ? narrow.fn : wide.fn;
     for (int r = 0, count; r < rows; r += count) {
       count = next_rows(rows - r);
-      tiles[count](c + r * ldc + col, ldc, n, kLayout == Layout::rows ? a + r * lda : a + r, lda, panel, ld, units, add_to);
+      tiles[count](c + r * ldc + col, ldc, n, kLayout == Layout::rows ? a + r * lda : a + r, lda, from, ld, units, add_to);
     }
   }
 }
@@ -58,22 +65,25 @@ static void pack_keys(float* panels, const float* k, int ldkv, int keys, int D) 
 // What a task needs to know of its sequence, and its scratch.
 struct AttentionTask {
   int h, begin, keys, queries;
+  int block;   // queries of a block
   size_t row;  // of the first query in q, out, lse
   int ld;      // row stride of score buffers
-  float *keys_t, *values_t, *p, *ds, *tail, *factors;
+  float *keys_t, *values_t, *p, *ds, *panel, *factors;
 };
 
+// A line more than the keys need, or rows of a power of two would fall on a few sets of the cache.
+static int score_stride(int keys) { return round_up(keys, kNR) + 64 / int(sizeof(float)); }
+
 struct AttentionScratch {
-  int longest = 0, ld = 0;
-  size_t panels = 0, block = 0, tail = 0, factors = 0;
+  size_t panels = 0, block = 0, panel = 0, factors = 0;
 
   explicit AttentionScratch(const AttentionShape& s) {
+    int longest = 0;
     for (int b = 0; b < s.B; ++b) longest = imax(longest, s.offsets[b + 1] - s.offsets[b]);
-    ld = round_up(longest, kNR);
-    panels = size_t(ld) * size_t(s.D);
-    block = size_t(kQueries) * size_t(ld);
-    tail = size_t(kNR) * size_t(imax(longest, kQueries));
-    factors = size_t(ld) + 2 * kPhiloxBlock;
+    panels = size_t(round_up(longest, kNR)) * size_t(s.D);
+    block = size_t(imax(kQueries * score_stride(imin(longest, kLong)), kQueriesOfLong * score_stride(longest)));
+    panel = size_t(kNR) * size_t(imax(longest, kQueries));
+    factors = size_t(round_up(longest, kNR)) + 2 * kPhiloxBlock;
   }
   AttentionTask task(const AttentionShape& s, int index, int thread, ThreadPool& pool, bool backward) const {
     AttentionTask t{};
@@ -83,13 +93,14 @@ struct AttentionScratch {
     t.keys = s.offsets[b + 1] - t.begin;
     t.queries = s.first_query_only ? imin(1, t.keys) : t.keys;
     t.row = s.first_query_only ? size_t(b) : size_t(t.begin);
-    t.ld = ld;
-    const size_t floats = (panels + block) * (backward ? 2 : 1) + tail + factors;
+    t.block = block_queries(t.keys, s.causal);
+    t.ld = score_stride(t.keys);
+    const size_t floats = (panels + block) * (backward ? 2 : 1) + panel + factors;
     float* at = static_cast<float*>(pool.scratch(thread, sizeof(float) * floats));
     t.keys_t = at;
     t.p = t.keys_t + panels;
-    t.tail = t.p + block;
-    t.factors = t.tail + tail;
+    t.panel = t.p + block;
+    t.factors = t.panel + panel;
     t.values_t = t.factors + factors;
     t.ds = t.values_t + panels;
     return t;
@@ -135,8 +146,8 @@ static void attention_forward(float* out, float* lse, const float* q, int ldq, c
     if (t.queries == 0) return;
     const ptrdiff_t head = ptrdiff_t(t.h) * s.D, first_key = ptrdiff_t(t.begin) * ldkv + head;
     pack_keys(t.keys_t, k + first_key, ldkv, t.keys, s.D);
-    for (int i = 0; i < t.queries; i += kQueries) {
-      const int rows = imin(kQueries, t.queries - i), keys = s.causal ? imin(t.keys, i + rows) : t.keys;
+    for (int i = 0; i < t.queries; i += t.block) {
+      const int rows = imin(t.block, t.queries - i), keys = s.causal ? imin(t.keys, i + rows) : t.keys;
       const int padded = round_up(keys, kLanes);
       scores(t.p, t.ld, rows, keys, q + ptrdiff_t(t.row + size_t(i)) * ldq + head, ldq, t.keys_t, s.D);
       float sums[kQueries + kLanes], tops[kQueries + kLanes];
@@ -148,7 +159,7 @@ static void attention_forward(float* out, float* lse, const float* q, int ldq, c
         for (int j = 0; j < padded; j += kLanes) store(p + j, mul(load(p + j), load(factor + j)));
       }
       float* out_i = out + ptrdiff_t(t.row + size_t(i)) * C + head;
-      product<Layout::rows>(out_i, C, rows, s.D, t.p, t.ld, v + first_key, ldkv, keys, false, t.tail);
+      product<Layout::rows>(out_i, C, rows, s.D, t.p, t.ld, v + first_key, ldkv, keys, false, t.panel);
       for (int r = 0; r < rows; ++r) {
         const V inverse = div(set1(1.0f), set1(sums[r]));
         for (int d = 0; d < s.D; d += kLanes) {
@@ -209,8 +220,8 @@ static void attention_backward(float* dq, float* dk, float* dv, const float* dou
       memset(dk + first_key + ptrdiff_t(j) * ldkv, 0, sizeof(float) * size_t(s.D));
       memset(dv + first_key + ptrdiff_t(j) * ldkv, 0, sizeof(float) * size_t(s.D));
     }
-    for (int i = 0; i < t.queries; i += kQueries) {
-      const int rows = imin(kQueries, t.queries - i), keys = s.causal ? imin(t.keys, i + rows) : t.keys;
+    for (int i = 0; i < t.queries; i += t.block) {
+      const int rows = imin(t.block, t.queries - i), keys = s.causal ? imin(t.keys, i + rows) : t.keys;
       const int padded = round_up(keys, kLanes);
       const size_t row = t.row + size_t(i);
       const float* q_i = q + ptrdiff_t(row) * ldq + head;
@@ -225,9 +236,9 @@ static void attention_backward(float* dq, float* dk, float* dv, const float* dou
                              lse[ptrdiff_t(row + size_t(r)) * s.H + t.h], delta, s.scale);
       }
       const bool add_to = s.causal || i > 0;
-      product<Layout::rows>(dq + ptrdiff_t(row) * ldq + head, ldq, rows, s.D, t.ds, t.ld, k + first_key, ldkv, keys, false, t.tail);
-      product<Layout::columns>(dv + first_key, ldkv, keys, s.D, t.p, t.ld, dout_i, C, rows, add_to, t.tail);
-      product<Layout::columns>(dk + first_key, ldkv, keys, s.D, t.ds, t.ld, q_i, ldq, rows, add_to, t.tail);
+      product<Layout::rows>(dq + ptrdiff_t(row) * ldq + head, ldq, rows, s.D, t.ds, t.ld, k + first_key, ldkv, keys, false, t.panel);
+      product<Layout::columns>(dv + first_key, ldkv, keys, s.D, t.p, t.ld, dout_i, C, rows, add_to, t.panel);
+      product<Layout::columns>(dk + first_key, ldkv, keys, s.D, t.ds, t.ld, q_i, ldq, rows, add_to, t.panel);
     }
   });
 }
