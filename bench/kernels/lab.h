@@ -12,6 +12,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/memory.h"
 #include "core/peak.h"
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
@@ -48,6 +49,14 @@ inline std::vector<float> noise(size_t n, uint32_t seed = 1) {
     v = float(state >> 8) / float(1 << 24) - 0.5f;
   }
   return x;
+}
+
+// In memory as the product has it: large pages where the system gives them.
+inline Floats placed(const std::vector<float>& x) {
+  Floats out = Floats::zeroed(x.size());
+  out.use_large_pages();
+  std::copy(x.begin(), x.end(), out.data());
+  return out;
 }
 
 // Never time what is wrong: ends the program when the results differ by more than `bound` of the largest value.

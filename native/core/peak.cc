@@ -27,7 +27,17 @@ double seconds_of(Work&& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-double arithmetic(const kernels::KernelTable& ops, ThreadPool& pool, kernels::Precision precision) {
+double stream(const kernels::KernelTable& ops, ThreadPool& pool) {
+  const size_t n = (size_t(8) << 20) * size_t(pool.threads());
+  Floats y = Floats::zeroed(n), x = Floats::zeroed(n);
+  std::fill_n(x.data(), n, 1.0f);  // untouched zero pages are all the same page
+  ops.add(y.data(), x.data(), n, pool);
+  return median_of_seven([&] { return 3.0 * sizeof(float) * double(n) / seconds_of([&] { ops.add(y.data(), x.data(), n, pool); }); });
+}
+
+}  // namespace
+
+double measure_arithmetic(const kernels::KernelTable& ops, ThreadPool& pool, kernels::Precision precision) {
   int turns = 1000;
   while (turns < 1 << 28 && seconds_of([&] { ops.register_chains(turns, precision); }) < 0.01) turns *= 2;
   std::vector<double> flops(size_t(pool.threads()));
@@ -39,18 +49,8 @@ double arithmetic(const kernels::KernelTable& ops, ThreadPool& pool, kernels::Pr
   });
 }
 
-double stream(const kernels::KernelTable& ops, ThreadPool& pool) {
-  const size_t n = (size_t(8) << 20) * size_t(pool.threads());
-  Floats y = Floats::zeroed(n), x = Floats::zeroed(n);
-  std::fill_n(x.data(), n, 1.0f);  // untouched zero pages are all the same page
-  ops.add(y.data(), x.data(), n, pool);
-  return median_of_seven([&] { return 3.0 * sizeof(float) * double(n) / seconds_of([&] { ops.add(y.data(), x.data(), n, pool); }); });
-}
-
-}  // namespace
-
 Peak measure_peak(const kernels::KernelTable& ops, ThreadPool& pool) {
-  return {arithmetic(ops, pool, kernels::Precision::f32), arithmetic(ops, pool, kernels::Precision::bf16), stream(ops, pool)};
+  return {measure_arithmetic(ops, pool, kernels::Precision::f32), measure_arithmetic(ops, pool, kernels::Precision::bf16), stream(ops, pool)};
 }
 
 }  // namespace permafrost

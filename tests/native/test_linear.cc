@@ -1,4 +1,5 @@
 // test_linear.cc — linear layers: forward, with gelu, and the three gradients; fp32 and bf16, packed weights or not.
+#include "core/memory.h"
 #include "kernels/ref/linear.h"
 #include "op_test.h"
 
@@ -183,6 +184,24 @@ TEST(linear, rows_are_independent) {
       }
     }
   });
+}
+
+// A slope of more than 2^21 floats is written past the caches: same bits as in two calls that are below it.
+TEST(linear, large_gelu_slope) {
+  constexpr int M = 2100, N = 1024, K = 3;
+  const Problem p({M, N, K}, Precision::f32, t.seed());
+  ThreadPool pool(3);
+  for (const KernelTable* k : tables(t)) {
+    Floats y = Floats::zeroed(size_t(M) * N), slope = Floats::zeroed(size_t(M) * N);
+    std::vector<float> half_y(size_t(M) * N), half_slope(size_t(M) * N);
+    const Weight w{p.w.data(), nullptr, nullptr};
+    k->linear_gelu_forward(y.data(), slope.data(), p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
+    for (int m : {0, M / 2})
+      k->linear_gelu_forward(half_y.data() + size_t(m) * N, half_slope.data() + size_t(m) * N, p.x.data() + size_t(m) * K, w, p.bias.data(),
+                             M / 2, N, K, p.precision, pool);
+    t.expect(std::memcmp(y.data(), half_y.data(), half_y.size() * sizeof(float)) == 0, std::string(k->name) + ": other activations");
+    t.expect(std::memcmp(slope.data(), half_slope.data(), half_slope.size() * sizeof(float)) == 0, std::string(k->name) + ": another slope");
+  }
 }
 
 // gelu and its derivative over their whole range, through a 1 x 1 weight of one.

@@ -34,6 +34,7 @@ struct Gemm {
   Epilogue epilogue = Epilogue::none;
   const float* bias = nullptr;
   float* slope = nullptr;         // gelu: where its derivative goes, or null
+  bool stream_slope = false;      // past the caches; needs whole aligned vectors
   const float* factor = nullptr;  // times: (rows, cols)
 };
 
@@ -47,7 +48,8 @@ static void finish(const Gemm& g, int row, int rows, int col, int cols) {
       if (g.epilogue == Epilogue::gelu) {
         V slope;
         x = gelu(x, &slope);
-        if (g.slope) store_n(g.slope + at, slope, n);
+        if (g.stream_slope) stream(g.slope + at, slope);
+        else if (g.slope) store_n(g.slope + at, slope, n);
       }
       if (g.epilogue == Epilogue::times) x = mul(x, load_n(g.factor + at, n));
       store_n(g.c + at, x, n);
@@ -132,5 +134,6 @@ static void run_gemm(const Gemm& g, ThreadPool& pool) {
         }
       }
     }
+    if (g.stream_slope) end_streams();
   });
 }

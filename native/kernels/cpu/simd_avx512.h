@@ -12,6 +12,8 @@ PF_INLINE V zero() { return _mm512_setzero_ps(); }
 PF_INLINE V set1(float x) { return _mm512_set1_ps(x); }
 PF_INLINE V load(const float* p) { return _mm512_loadu_ps(p); }
 PF_INLINE void store(float* p, V v) { _mm512_storeu_ps(p, v); }
+PF_INLINE void stream(float* p, V v) { _mm512_stream_ps(p, v); }
+PF_INLINE void end_streams() { _mm_sfence(); }
 PF_INLINE V load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
 PF_INLINE void store_n(float* p, V v, int n) { _mm512_mask_storeu_ps(p, first(n), v); }
 

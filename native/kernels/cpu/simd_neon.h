@@ -11,6 +11,8 @@ PF_INLINE V zero() { return vdupq_n_f32(0.0f); }
 PF_INLINE V set1(float x) { return vdupq_n_f32(x); }
 PF_INLINE V load(const float* p) { return vld1q_f32(p); }
 PF_INLINE void store(float* p, V v) { vst1q_f32(p, v); }
+PF_INLINE void stream(float* p, V v) { store(p, v); }
+PF_INLINE void end_streams() {}
 // There are no masked loads: a short vector goes through memory that is ours.
 PF_INLINE V load_n(const float* p, int n) {
   if (n == kLanes) return load(p);

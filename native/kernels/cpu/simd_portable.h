@@ -40,6 +40,8 @@ PF_INLINE V load(const float* p) {
   return v;
 }
 PF_INLINE void store(float* p, V v) { memcpy(p, &v.f, sizeof v.f); }
+PF_INLINE void stream(float* p, V v) { store(p, v); }
+PF_INLINE void end_streams() {}
 PF_INLINE V load_n(const float* p, int n) {
   if (n == kLanes) return load(p);
   V v = zero();
