@@ -53,7 +53,7 @@ static void backward_weight(float* dw, float* dbias, const float* dy, const floa
   const ptrdiff_t a_tile = ptrdiff_t(units_of<kFactor>(at_once)) * kMR + kLanes;  // room for pack_columns' last store
   float* a = static_cast<float*>(pool.shared_scratch(sizeof(float) * (size_t(tiles) * size_t(a_tile) + 4 * size_t(N))));
   float* sums = a + tiles * a_tile;
-  std::fill(sums, sums + 4 * ptrdiff_t(N), 0.0f);
+  memset(sums, 0, 4 * sizeof(float) * size_t(N));
   for (int begin = 0; begin < M || begin == 0; begin += kTokens * kWide) {
     const int depth = imin(kTokens * kWide, M - begin);
     const int each = imax(1, (tiles + 4 * pool.threads() - 1) / (4 * pool.threads()));

@@ -20,7 +20,6 @@ PF_INLINE int clamp_lanes(int n) { return n < 0 ? 0 : n < kLanes ? n : kLanes; }
 
 // Rows to ask for in advance: the hardware follows a row, and does not see the next one coming.
 constexpr int kAhead = 8;
-PF_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
 
 // kLanes units along a row: p has `depth` values left.
 template <Factor kFactor>

@@ -8,6 +8,7 @@
 //   kLanes            floats in a vector            V, K, I    floats, lane mask, 32-bit integers
 //   load store        whole vectors, any alignment  load_n store_n   the first n lanes, 0 <= n <= kLanes; others 0 / untouched
 //   stream end_streams   store whole vectors, aligned, past the caches where there is a way; others see them after end_streams
+//   prefetch(p)       asks for p's cache line where there is a way; p may lie anywhere
 //   fma(a,b,c)        a·b + c, rounded once         fnma(a,b,c)      c - a·b
 //   lt first_lanes    masks: a < b; the first n     select only       m ? a : b; m ? a : 0
 //   sum_lanes max_lanes  fixed tree: the bits never depend on data

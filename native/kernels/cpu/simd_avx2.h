@@ -15,6 +15,7 @@ PF_INLINE V load(const float* p) { return _mm256_loadu_ps(p); }
 PF_INLINE void store(float* p, V v) { _mm256_storeu_ps(p, v); }
 PF_INLINE void stream(float* p, V v) { _mm256_stream_ps(p, v); }
 PF_INLINE void end_streams() { _mm_sfence(); }
+PF_INLINE void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 // A whole vector is by far the common case, and a masked store is slow on AMD's cores: on Zen 3 AdamW took four times as long with it.
 PF_INLINE V load_n(const float* p, int n) { return n == kLanes ? load(p) : _mm256_maskload_ps(p, first(n)); }
 PF_INLINE void store_n(float* p, V v, int n) {

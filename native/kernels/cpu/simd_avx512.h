@@ -14,6 +14,7 @@ PF_INLINE V load(const float* p) { return _mm512_loadu_ps(p); }
 PF_INLINE void store(float* p, V v) { _mm512_storeu_ps(p, v); }
 PF_INLINE void stream(float* p, V v) { _mm512_stream_ps(p, v); }
 PF_INLINE void end_streams() { _mm_sfence(); }
+PF_INLINE void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 PF_INLINE V load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
 PF_INLINE void store_n(float* p, V v, int n) { _mm512_mask_storeu_ps(p, first(n), v); }
 

@@ -13,6 +13,7 @@ PF_INLINE V load(const float* p) { return vld1q_f32(p); }
 PF_INLINE void store(float* p, V v) { vst1q_f32(p, v); }
 PF_INLINE void stream(float* p, V v) { store(p, v); }
 PF_INLINE void end_streams() {}
+PF_INLINE void prefetch(const float*) {}
 // There are no masked loads: a short vector goes through memory that is ours.
 PF_INLINE V load_n(const float* p, int n) {
   if (n == kLanes) return load(p);

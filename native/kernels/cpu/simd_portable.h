@@ -42,6 +42,7 @@ PF_INLINE V load(const float* p) {
 PF_INLINE void store(float* p, V v) { memcpy(p, &v.f, sizeof v.f); }
 PF_INLINE void stream(float* p, V v) { store(p, v); }
 PF_INLINE void end_streams() {}
+PF_INLINE void prefetch(const float*) {}
 PF_INLINE V load_n(const float* p, int n) {
   if (n == kLanes) return load(p);
   V v = zero();
