@@ -11,6 +11,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -66,6 +67,10 @@ inline F32 set1_ps(float x) { return F32{} + x; }
 inline Any set1_epi32(int x) { return Any(I32{} + x); }
 inline F32 loadu_ps(const void* p) { F32 v; std::memcpy(&v, p, sizeof v); return v; }
 inline void storeu_ps(void* p, F32 v) { std::memcpy(p, &v, sizeof v); }
+inline void stream_ps(void* p, F32 v) {
+  if (reinterpret_cast<std::uintptr_t>(p) % 64 != 0) std::abort();  // the processor raises a fault
+  storeu_ps(p, v);
+}
 inline Any loadu_si512(const void* p) { Any v; std::memcpy(&v, p, sizeof v); return v; }
 inline void storeu_si512(void* p, Any v) { std::memcpy(p, &v, sizeof v); }
 inline F32 maskz_loadu_ps(Mask m, const float* p) { return each<F32>([&](unsigned i) { return on(m, i) ? p[i] : 0.0f; }); }
@@ -156,6 +161,7 @@ inline F32 dpbf16_ps(F32 acc, Any a, Any b) {
 #define _mm512_set1_epi32 avx512_emulated::set1_epi32
 #define _mm512_loadu_ps avx512_emulated::loadu_ps
 #define _mm512_storeu_ps avx512_emulated::storeu_ps
+#define _mm512_stream_ps avx512_emulated::stream_ps
 #define _mm512_loadu_si512 avx512_emulated::loadu_si512
 #define _mm512_storeu_si512 avx512_emulated::storeu_si512
 #define _mm512_maskz_loadu_ps avx512_emulated::maskz_loadu_ps
