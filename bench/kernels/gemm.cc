@@ -2,7 +2,8 @@
 //
 //   cmake -S . -B build/bench -DPERMAFROST_BUILD_BENCH=ON && cmake --build build/bench && build/bench/bench/gemm [threads]
 //
-// Work: 2·M·N·K FLOPs. Packing of both operands is inside the time, the peak is measured before each row. PERMAFROST_ISA=avx2 times another table.
+// Work: 2·M·N·K FLOPs. Packing of both operands is inside the time, the peak is measured before each row.
+// PERMAFROST_ISA=avx2 times another table.
 #include "lab.h"
 
 using namespace permafrost;
@@ -20,7 +21,7 @@ struct Shape {
 
 int main(int argc, char** argv) {
   lab::Bench bench(argc, argv);
-  const auto& [pool, fast, ref, peak] = bench;
+  const kernels::KernelTable &fast = bench.fast, &ref = bench.ref;
   const Shape shapes[] = {{"minilm qkv", 1152, 384}, {"minilm out", 384, 384}, {"minilm up", 1536, 384}, {"minilm down", 384, 1536},
                           {"bert qkv", 2304, 768},   {"bert out", 768, 768},   {"bert up", 3072, 768},   {"bert down", 768, 3072}};
   for (const Precision precision : {Precision::f32, Precision::bf16}) {

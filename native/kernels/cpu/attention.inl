@@ -5,16 +5,15 @@
 // so only k (and v in backward) must be packed, transposed. Queries go in blocks: scratch holds kQueries x keys scores,
 // never T x T. Backward computes the probabilities again from lse. Short sequences (5–50 tokens) are one block, and a
 // 16-column tile where 32 would be half empty.
-// Not here: bf16 (the scores' exponent wants the digits, and the whole op is 3–5 % of a step), key blocks with a running
+// Not here: bf16 (the scores' exponent wants the digits, and the whole op is 4–10 % of a step), key blocks with a running
 // maximum (rows of 8192 scores still fit L2). Check: ctest -R attention. Time: bench/kernels/attention.
 
 // Queries of a block, by the keys of its sequence: many, so that dk and dv gain from long reductions, and few where two rows
-// of scores for each would leave L2 (2 x 48 x 512 floats: 196 KB). Part of the numerics: dk and dv are rounded between blocks.
+// of scores for each would leave L2 (AVX2: 2 x 48 x 512 floats, 196 KB). Part of the numerics: dk and dv are rounded between blocks.
 constexpr int kQueries = 8 * kMR;
 constexpr int kQueriesOfLong = 2 * kMR;
 constexpr int kLong = 512;
 static int block_queries(int keys, bool causal) { return causal || keys > kLong ? kQueriesOfLong : kQueries; }
-
 
 static int next_rows(int left) { return left <= kMR ? left : left < 2 * kMR ? (left + 1) / 2 : kMR; }
 static int round_up(int n, int to) { return (n + to - 1) / to * to; }

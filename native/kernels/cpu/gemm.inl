@@ -11,7 +11,7 @@
 constexpr int kKC = 384;
 constexpr int kGroupMost = 8;    // panels a task packs at once: 8 x 48 KB, well inside 1 MB of L2
 constexpr int kRowsMost = 448;   // rows of a task
-constexpr float kPackRows = 7;   // packing a panel takes as long as multiplying it with so many rows
+constexpr float kPackRows = 7;   // for cut(): what packing a panel once more counts, in rows multiplied with it. A rough figure
 constexpr int kCutsMost = 8;     // cuts that are compared
 
 enum class Epilogue { none, bias, gelu, times };

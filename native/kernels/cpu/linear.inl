@@ -43,7 +43,7 @@ static void backward_input(Gemm g, const float* dy, const Weight& w, int N, Thre
 
 // Rows of the batch whose column tiles are in scratch at once: bounds it at kTokens·N floats however large M is.
 constexpr int kTokens = 2 * kKC;
-constexpr int kColumnRows = 32;  // rows packed, and summed while they are still in L1
+constexpr int kColumnRows = 32;  // rows packed, and summed while they are still in L1; a multiple of add_columns' four chains
 
 template <Factor kFactor>
 static void backward_weight(float* dw, float* dbias, const float* dy, const float* x, int M, int N, int K_, ThreadPool& pool) {
