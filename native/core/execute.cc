@@ -54,8 +54,7 @@ class Runner {
       case OpKind::linear_gelu_backward_input:
         return k_.linear_gelu_backward_input(out(o, 0), in(o, 0), weight(o), in(o, 1), M, o.n, o.k, r_.precision, pool);
       case OpKind::linear_backward_weight:
-        return k_.linear_backward_weight(r_.lane->gradient(o.weight), r_.lane->gradient(o.bias), in(o, 0), in(o, 1), M, o.n, o.k,
-                                         r_.precision, pool);
+        return k_.linear_backward_weight(gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), M, o.n, o.k, r_.precision, pool);
       case OpKind::attention_backward: {
         const Heads h = heads(o, in(o, 3), in(o, 4));
         float* dq = out(o, 0);
@@ -65,10 +64,8 @@ class Runner {
       }
       case OpKind::layernorm_backward: {
         const float* stats = in(o, 2);
-        const bool learn = r_.lane->trainable(o.weight);
-        return k_.layernorm_backward(out(o, 1), out(o, 0), learn ? r_.lane->gradient(o.weight) : nullptr,
-                                     learn ? r_.lane->gradient(o.bias) : nullptr, in(o, 0), in(o, 1), stats, stats + M, param(o.weight),
-                                     inner(o), outer(o), M, C, pool);
+        return k_.layernorm_backward(out(o, 1), out(o, 0), gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), stats, stats + M,
+                                     param(o.weight), inner(o), outer(o), M, C, pool);
       }
       case OpKind::tanh_backward: return k_.tanh_backward(out(o, 0), in(o, 0), in(o, 1), n, pool);
       case OpKind::scatter_rows: return k_.scatter_rows(out(o, 0), in(o, 0), b.first.data(), B, T, C, true, pool);
@@ -119,6 +116,11 @@ class Runner {
   const float* param(int tensor) const {
     if (tensor < 0) return nullptr;
     return r_.lane ? r_.lane->param(tensor) : r_.model.param(tensor);
+  }
+  float* gradient(const Op& o, int tensor) const {
+    if (o.gradients < 0) return nullptr;
+    const Layout& l = r_.model.layout();
+    return at(plan_, r_, o.gradients) + (l.tensors[size_t(tensor)].offset - l.groups[size_t(o.group)].dense);
   }
   kernels::Weight weight(const Op& o) const {
     const bool own = r_.lane && r_.lane->trainable(o.weight);

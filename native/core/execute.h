@@ -20,7 +20,7 @@ struct Execution {
   Profile* profile = nullptr;
 };
 
-// False if cancelled between two ops; nothing but the arena and the lane's gradients was written then.
+// False if cancelled between two ops; nothing but the arena was written then.
 bool execute(const Plan& plan, const Execution& run);
 
 // Where a buffer of the plan lies.

@@ -23,11 +23,10 @@ Lane::Lane(const Model& model, LaneConfig config) : model_(model), config_(std::
   p_ = Floats::zeroed(size_);
   m_ = Floats::zeroed(size_);
   v_ = Floats::zeroed(size_);
-  g_ = Floats::zeroed(size_);
-  // Moments and gradients of the embeddings, the first group, are mostly never touched.
+  // Moments of the embeddings, the first group, are mostly never touched.
   const size_t sparse = config_.trainable[0] ? groups_[0].floats : 0;
   p_.use_large_pages();
-  for (Floats* f : {&m_, &v_, &g_}) f->use_large_pages(sparse);
+  for (Floats* f : {&m_, &v_}) f->use_large_pages(sparse);
   for (const Group& g : groups_) std::memcpy(p_.data() + g.own, model.weights().data() + g.base, g.floats * sizeof(float));
   for (const auto& [tensor, values] : config_.initial) {
     if (!trainable(tensor)) fail("ERR_RANGE", "initial: expected trainable tensors, received ", layout.tensors[size_t(tensor)].name, " of a frozen group");
@@ -52,8 +51,6 @@ size_t Lane::own_offset(int tensor) const {
 }
 
 const float* Lane::param(int tensor) const { return trainable(tensor) ? p_.data() + own_offset(tensor) : model_.param(tensor); }
-
-float* Lane::gradient(int tensor) { return g_.data() + own_offset(tensor); }
 
 RowTable* Lane::table(int tensor) {
   for (RowTable& t : tables_)
@@ -109,16 +106,18 @@ void Lane::settle_all(ThreadPool& pool) {
 
 // ---- AdamW -----------------------------------------------------------------------------------------------------------
 
-double Lane::gradient_norm(const Gradients& rows, ThreadPool& pool) {
+double Lane::gradient_norm(const Gradients& gradients, ThreadPool& pool) const {
   const Layout& layout = model_.layout();
   const kernels::KernelTable& ops = model_.ops();
   double sum = 0;
   for (const Group& g : groups_) {
     const GroupRange& range = layout.groups[size_t(g.group)];
-    if (g.group != 0) sum += ops.sum_squares(g_.data() + g.own, range.decay_end - range.begin, pool);  // embedding tables are rows
-    sum += ops.sum_squares(g_.data() + g.own + (range.decay_end - range.begin), range.end - range.decay_end, pool);
+    const float* dense = gradients.dense[size_t(g.group)];
+    const size_t decaying = range.decay_end - range.dense;
+    if (decaying > 0) sum += ops.sum_squares(dense, decaying, pool);
+    sum += ops.sum_squares(dense + decaying, range.end - range.decay_end, pool);
   }
-  for (const RowGradients* r : {&rows.word, &rows.position, &rows.type})
+  for (const RowGradients* r : {&gradients.word, &gradients.position, &gradients.type})
     if (r->rows) sum += ops.sum_squares(r->rows, size_t(r->order->count()) * size_t(model_.config().hidden), pool);
   return std::sqrt(sum);
 }
@@ -141,7 +140,7 @@ void Lane::update_rows(RowTable& t, const RowGradients& rows, float scale, Threa
   });
 }
 
-void Lane::update(const Gradients& rows, double norm, const double* rates, ThreadPool& pool) {
+void Lane::update(const Gradients& gradients, double norm, const double* rates, ThreadPool& pool) {
   const Layout& layout = model_.layout();
   const kernels::KernelTable& ops = model_.ops();
   const double clip = config_.max_grad_norm > 0 ? std::min(1.0, config_.max_grad_norm / (norm + 1e-6)) : 1.0;
@@ -149,16 +148,19 @@ void Lane::update(const Gradients& rows, double norm, const double* rates, Threa
   for (const Group& g : groups_) {
     const GroupRange& range = layout.groups[size_t(g.group)];
     const double rate = rates[g.group];
-    const size_t decaying = range.decay_end - range.begin, plain = range.end - range.decay_end;
-    if (g.group != 0)
-      ops.adamw(p_.data() + g.own, m_.data() + g.own, v_.data() + g.own, g_.data() + g.own, scale, adamw(rate, config_.weight_decay), decaying, pool);
-    const size_t own = g.own + decaying;
-    ops.adamw(p_.data() + own, m_.data() + own, v_.data() + own, g_.data() + own, scale, adamw(rate, 0), plain, pool);
+    const float* gradient = gradients.dense[size_t(g.group)];
+    auto step = [&](size_t from, size_t to, double weight_decay) {
+      if (from == to) return;
+      const size_t own = g.own + (from - range.begin);
+      ops.adamw(p_.data() + own, m_.data() + own, v_.data() + own, gradient + (from - range.dense), scale, adamw(rate, weight_decay), to - from, pool);
+    };
+    step(range.dense, range.decay_end, config_.weight_decay);
+    step(range.decay_end, range.end, 0);
   }
   if (!tables_.empty()) {
     history_.push_back(adamw(rates[0], config_.weight_decay));
-    const RowGradients* gradients[] = {&rows.word, &rows.position, &rows.type};
-    for (size_t i = 0; i < tables_.size(); ++i) update_rows(tables_[i], *gradients[i], scale, pool);
+    const RowGradients* rows[] = {&gradients.word, &gradients.position, &gradients.type};
+    for (size_t i = 0; i < tables_.size(); ++i) update_rows(tables_[i], *rows[i], scale, pool);
   }
   ++step_;
 }

@@ -34,26 +34,26 @@ class Lane {
 
   // Current value of a tensor: the lane's own if trainable, else the model's. Rows of embedding tables may owe updates.
   const float* param(int tensor) const;
-  float* gradient(int tensor);  // dense tensors only
   size_t trained_floats() const { return size_; }
 
   // Applies owed updates to the rows a batch reads (train or evaluate), or to every row.
   void settle(const Batch& batch, ThreadPool& pool);
   void settle_all(ThreadPool& pool);
 
-  // Gradient rows of the embedding tables as a plan left them; null where the table is frozen.
+  // Gradients as a plan left them.
   struct RowGradients {
     const RowOrder* order = nullptr;
-    const float* rows = nullptr;  // (order->count(), C)
+    const float* rows = nullptr;  // (order->count(), C); null where the table is frozen
   };
   struct Gradients {
+    std::vector<const float*> dense;  // per group of the model: of its floats from GroupRange::dense on; null where frozen
     RowGradients word, position, type;
   };
   // L2 norm over all trainable tensors.
-  double gradient_norm(const Gradients& rows, ThreadPool& pool);
+  double gradient_norm(const Gradients& gradients, ThreadPool& pool) const;
   // One AdamW step with a rate per group; gradients are scaled by min(1, max_grad_norm / (norm + 1e-6)), as
   // torch.nn.utils.clip_grad_norm_.
-  void update(const Gradients& rows, double norm, const double* rates, ThreadPool& pool);
+  void update(const Gradients& gradients, double norm, const double* rates, ThreadPool& pool);
 
   void snapshot(ThreadPool& pool);
   void restore(ThreadPool& pool);  // throws ERR_STATE without a snapshot
@@ -80,7 +80,7 @@ class Lane {
   std::vector<Group> groups_;
   std::vector<long> group_index_;  // per model group: index in groups_, -1 frozen
   size_t size_ = 0;
-  Floats p_, m_, v_, g_;  // dense gradients only: embedding tables have none
+  Floats p_, m_, v_;
   std::vector<RowTable> tables_;
   int64_t step_ = 0;
   int64_t history_from_ = 0;                // step of history_[0]

@@ -34,7 +34,7 @@ Layout::Layout(const ModelConfig& c) {
   };
   auto begin_group = [&] {
     size = align_up(size);
-    groups.push_back({size, size, size});
+    groups.push_back({size, size, size, size});
   };
   auto end_decay = [&] {
     size = align_up(size);
@@ -51,6 +51,7 @@ Layout::Layout(const ModelConfig& c) {
   embeddings.type = matrix("embeddings.token_type_embeddings.weight", c.types, C, 0);
   for (int t : {embeddings.word, embeddings.position, embeddings.type}) tensors[t].row_table = true;
   end_decay();
+  groups.back().dense = size;
   embeddings.norm_gain = bias("embeddings.LayerNorm.weight", C, 0);
   embeddings.norm_bias = bias("embeddings.LayerNorm.bias", C, 0);
   end_group();
@@ -90,6 +91,11 @@ Layout::Layout(const ModelConfig& c) {
   if (c.pooling == Pooling::cls) head.pooler_bias = bias("pooler.dense.bias", C, g);
   head.classifier_bias = bias("classifier.bias", c.labels, g);
   end_group();
+
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const size_t end = tensors[i].offset + tensors[i].size(), next = i + 1 < tensors.size() ? tensors[i + 1].offset : size;
+    if (end < next) padding.push_back({tensors[i].group, end, next - end});
+  }
 }
 
 int Layout::find(const std::string& name) const {

@@ -30,6 +30,10 @@ class Compiler {
     lowest_ = c_.groups();
     for (int g = c_.groups() - 1; g >= 0; --g)
       if (trainable(g)) lowest_ = g;
+    for (int g = 0; g < c_.groups(); ++g) {
+      const GroupRange& range = l_.groups[size_t(g)];
+      plan_.gradients.push_back(trainable(g) ? buffer("gradients", Rows::one, int(range.end - range.dense)) : -1);
+    }
   }
 
   Plan run() {
@@ -292,6 +296,7 @@ class Compiler {
     op.in[1] = x;
     op.weight = weight;
     op.bias = bias;
+    op.gradients = plan_.gradients[size_t(group)];
   }
 
   int input_gradient(int group, const char* site, const char* name, int dy, int weight, int n, int k, int into = -1) {
@@ -322,6 +327,7 @@ class Compiler {
     op.in[2] = stats;
     op.weight = gain;
     op.bias = bias;
+    op.gradients = plan_.gradients[size_t(group)];
     op.p_inner = p_inner;
     op.site_inner = site_inner;
     op.p_outer = p_outer;
@@ -419,8 +425,11 @@ class Compiler {
       };
       for (int id : op.out) touch(id);
       for (int id : op.in) touch(id);
+      touch(op.gradients);
     }
     const int end = int(plan_.ops.size());
+    for (int id : plan_.gradients)
+      if (id >= 0) plan_.buffers[size_t(id)].last = end;
     for (int id : {plan_.output, plan_.logits, plan_.loss, plan_.word_rows, plan_.position_rows, plan_.type_rows})
       if (id >= 0) plan_.buffers[size_t(id)].last = end;
     if (plan_.input >= 0) plan_.buffers[size_t(plan_.input)].first = -1;

@@ -43,7 +43,7 @@ enum class OpKind : uint8_t {
 const char* op_name(OpKind kind);
 
 // What M is for an op, and how many rows a buffer has.
-enum class Rows : uint8_t { tokens, sequences, types };
+enum class Rows : uint8_t { tokens, sequences, types, one };
 
 struct Op {
   OpKind kind;
@@ -54,6 +54,7 @@ struct Op {
   int out[3] = {-1, -1, -1};
   int in[5] = {-1, -1, -1, -1, -1};
   int weight = -1, bias = -1;  // tensors read; of *_backward_weight, embedding_ and layernorm_backward: whose gradient is written
+  int gradients = -1;          // of *_backward_weight and layernorm_backward: Plan::gradients of the group, -1: frozen
   float p_inner = 0, p_outer = 0;           // dropout probabilities
   uint32_t site_inner = 0, site_outer = 0;  // dropout sites
   bool accumulate = false;
@@ -88,6 +89,9 @@ struct Plan {
   int input = -1;        // prefix plans: where the shallower stage's output goes
   int output = -1;       // prefix plans: the stage's output. Others: the last hidden state
   int logits = -1, loss = -1;
+  // Gradients of a group's dense tensors, as they lie in the layout: a buffer for each group, -1 where frozen. Buffers like
+  // others: a layer's gradients lie where the layers above, through with their backward, had what they saved.
+  std::vector<int> gradients;
   int word_rows = -1, position_rows = -1, type_rows = -1;  // gradient rows of the embedding tables
   std::vector<int> updates;                                // tensors that get an update
   size_t trained_parameters = 0;

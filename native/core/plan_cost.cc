@@ -23,6 +23,7 @@ int64_t row_count(const ModelConfig& c, Rows rows, const BatchShape& s) {
     case Rows::tokens: return s.T;
     case Rows::sequences: return s.B;
     case Rows::types: return c.types;
+    case Rows::one: return 1;
   }
   return 0;
 }
@@ -69,7 +70,7 @@ int64_t op_bytes(const ModelConfig& c, const Plan& plan, const Op& op, const Bat
 size_t Plan::place(int64_t T, int64_t B) {
   // First fit, largest first.
   const auto floats = [&](const Buffer& b) {
-    const int64_t rows = b.rows == Rows::tokens ? T : b.rows == Rows::sequences ? B : types;
+    const int64_t rows = b.rows == Rows::tokens ? T : b.rows == Rows::sequences ? B : b.rows == Rows::types ? types : 1;
     return (size_t(rows) * size_t(b.cols) + 15) / 16 * 16;
   };
   std::vector<size_t> order(buffers.size());

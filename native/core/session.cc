@@ -200,11 +200,20 @@ void Session::validate(const StepChunk& chunk) const {
     if (!(r >= 0) || !std::isfinite(r)) fail("ERR_RANGE", "learningRates: expected finite numbers ≥ 0, received ", r);
 }
 
-Lane::Gradients Session::row_gradients(const Worker& w, const Plan& plan, const Execution& run) const {
-  if (plan.word_rows < 0) return {};
-  return {{&w.batch.word, at(plan, run, plan.word_rows)},
-          {&w.batch.position, at(plan, run, plan.position_rows)},
-          {&w.batch.type, at(plan, run, plan.type_rows)}};
+Lane::Gradients Session::gradients_of(const Worker& w, const Plan& plan, const Execution& run) const {
+  const Layout& layout = model_.layout();
+  Lane::Gradients out;
+  for (int buffer : plan.gradients) out.dense.push_back(at(plan, run, buffer));
+  for (const Gap& gap : layout.padding) {
+    const size_t dense = layout.groups[size_t(gap.group)].dense;
+    float* of_group = at(plan, run, plan.gradients[size_t(gap.group)]);
+    if (of_group && gap.offset >= dense) std::fill_n(of_group + (gap.offset - dense), gap.floats, 0.0f);
+  }
+  if (plan.word_rows < 0) return out;
+  out.word = {&w.batch.word, at(plan, run, plan.word_rows)};
+  out.position = {&w.batch.position, at(plan, run, plan.position_rows)};
+  out.type = {&w.batch.type, at(plan, run, plan.type_rows)};
+  return out;
 }
 
 struct Session::LaneRun {
@@ -250,7 +259,7 @@ void Session::run_lane(LaneRun& run, ThreadPool& pool) {
     const float mean = float(sum / double(w.batch.shape.B));
 
     const Clock::time_point begin = Clock::now();
-    const Lane::Gradients gradients = row_gradients(w, plan, x);
+    const Lane::Gradients gradients = gradients_of(w, plan, x);
     const double norm = w.lane->gradient_norm(gradients, pool);
     const size_t at_step = run.index * steps + s;
     run.results->loss[at_step] = mean;
@@ -326,18 +335,18 @@ GradientResults Session::gradients(int index, int dataset, const std::vector<int
   double sum = 0;
   for (size_t b = 0; b < rows.size(); ++b) sum += double(at(plan, x, plan.loss)[b]);
   out.loss = float(sum / double(rows.size()));
-  const Lane::Gradients by_row = row_gradients(w, plan, x);
+  const Lane::Gradients gradients = gradients_of(w, plan, x);
   const auto& e = model_.layout().embeddings;
   const size_t C = size_t(model_.config().hidden);
   for (int t : plan.updates) {
     const TensorInfo& info = model_.layout().tensors[size_t(t)];
     out.names.push_back(info.name);
     if (!info.row_table) {
-      const float* g = w.lane->gradient(t);
+      const float* g = gradients.dense[size_t(info.group)] + (info.offset - model_.layout().groups[size_t(info.group)].dense);
       out.gradients.emplace_back(g, g + info.size());
       continue;
     }
-    const Lane::RowGradients& r = t == e.word ? by_row.word : t == e.position ? by_row.position : by_row.type;
+    const Lane::RowGradients& r = t == e.word ? gradients.word : t == e.position ? gradients.position : gradients.type;
     std::vector<float> dense(info.size(), 0.0f);
     for (int u = 0; u < r.order->count(); ++u) std::copy_n(r.rows + size_t(u) * C, C, dense.begin() + long(size_t(r.order->rows[size_t(u)]) * C));
     out.gradients.push_back(std::move(dense));

@@ -120,7 +120,7 @@ class Session {
   PrefixCache::Entry* prefetch(Worker& w, int dataset, const std::vector<int32_t>& rows, int64_t* hits, int64_t* misses);
   void fill(PrefixCache::Entry& entry, int dataset, int depth, const std::vector<int32_t>& missing);
   void point_to_prefix(Worker& w, int dataset, const PrefixCache::Entry& entry) const;
-  Lane::Gradients row_gradients(const Worker& w, const Plan& plan, const Execution& run) const;
+  Lane::Gradients gradients_of(const Worker& w, const Plan& plan, const Execution& run) const;
 
   Model& model_;
   kernels::Precision precision_;
