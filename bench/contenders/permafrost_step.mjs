@@ -12,6 +12,7 @@ const session = await native.createSession(
     precision: spec.precision ?? "fp32",
     cache: spec.mode === "inference" ? "off" : (spec.cache ?? "auto"),
     packWeights: spec.mode === "inference",
+    inPlace: spec.mode !== "inference", // as fine-tuning does, and torch
   },
 );
 const batches = Math.floor(opened.rows / spec.batch);

@@ -188,7 +188,7 @@ Napi::Value create_session(Info info) {
   const std::string precision = args::string(options, "precision"), cache = args::string(options, "cache");
   if (precision != "fp32" && precision != "bf16") args::reject(env, "ERR_RANGE", "precision: expected \"fp32\" or \"bf16\", received \"" + precision + "\"");
   if (cache != "auto" && cache != "off") args::reject(env, "ERR_RANGE", "cache: expected \"auto\" or \"off\", received \"" + cache + "\"");
-  const bool pack = args::field(options, "packWeights").ToBoolean();
+  const bool pack = args::field(options, "packWeights").ToBoolean(), in_place = args::field(options, "inPlace").ToBoolean();
   require_live(env, *model);
   auto box = std::make_shared<SessionBox>();
   box->model = model;
@@ -198,9 +198,9 @@ Napi::Value create_session(Info info) {
   sessions.push_back(box);
   return Environment::of(env).start(
       env, model,
-      [box, lanes, precision, cache, pack] {
+      [box, lanes, precision, cache, pack, in_place] {
         box->session = std::make_unique<Session>(*box->model->model, lanes, precision == "bf16" ? kernels::Precision::bf16 : kernels::Precision::f32,
-                                                 cache == "auto");
+                                                 cache == "auto", in_place);
         if (pack) box->session->pack_frozen_weights();
       },
       [box](Napi::Env e) {

@@ -52,7 +52,7 @@ class Runner {
       case OpKind::linear_backward_input:
         return k_.linear_backward_input(out(o, 0), in(o, 0), weight(o), M, o.n, o.k, o.accumulate, r_.precision, pool);
       case OpKind::linear_gelu_backward_input:
-        return k_.linear_gelu_backward_input(out(o, 0), in(o, 0), weight(o), in(o, 1), M, o.n, o.k, r_.precision, pool);
+        return k_.linear_gelu_backward_input(out(o, 0), out(o, 1), in(o, 0), weight(o), M, o.n, o.k, r_.precision, pool);
       case OpKind::linear_backward_weight:
         return k_.linear_backward_weight(gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), M, o.n, o.k, r_.precision, pool);
       case OpKind::attention_backward: {

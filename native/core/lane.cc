@@ -10,27 +10,30 @@
 
 namespace permafrost {
 
-Lane::Lane(const Model& model, LaneConfig config) : model_(model), config_(std::move(config)) {
+Lane::Lane(const Model& model, LaneConfig config, float* in_place) : model_(model), config_(std::move(config)), weights_(in_place) {
   const Layout& layout = model.layout();
   group_index_.assign(layout.groups.size(), -1);
   for (size_t g = 0; g < layout.groups.size(); ++g) {
     if (!config_.trainable[g]) continue;
     const GroupRange& range = layout.groups[g];
     group_index_[g] = long(groups_.size());
-    groups_.push_back({int(g), range.begin, size_, range.end - range.begin});
+    groups_.push_back({int(g), range.begin, size_, in_place ? range.begin : size_, range.end - range.begin});
     size_ += range.end - range.begin;
   }
-  p_ = Floats::zeroed(size_);
   m_ = Floats::zeroed(size_);
   v_ = Floats::zeroed(size_);
   // Moments of the embeddings, the first group, are mostly never touched.
   const size_t sparse = config_.trainable[0] ? groups_[0].floats : 0;
-  p_.use_large_pages();
   for (Floats* f : {&m_, &v_}) f->use_large_pages(sparse);
-  for (const Group& g : groups_) std::memcpy(p_.data() + g.own, model.weights().data() + g.base, g.floats * sizeof(float));
+  if (!in_place) {
+    copies_ = Floats::zeroed(size_);
+    copies_.use_large_pages();
+    weights_ = copies_.data();
+    for (const Group& g : groups_) std::memcpy(weights_ + g.own, model.weights() + g.base, g.floats * sizeof(float));
+  }
   for (const auto& [tensor, values] : config_.initial) {
     if (!trainable(tensor)) fail("ERR_RANGE", "initial: expected trainable tensors, received ", layout.tensors[size_t(tensor)].name, " of a frozen group");
-    std::memcpy(p_.data() + own_offset(tensor), values.data(), values.size() * sizeof(float));
+    std::memcpy(weights(tensor), values.data(), values.size() * sizeof(float));
   }
   config_.initial.clear();
   if (config_.trainable[0]) {
@@ -44,13 +47,21 @@ Lane::Lane(const Model& model, LaneConfig config) : model_(model), config_(std::
 
 bool Lane::trainable(int tensor) const { return config_.trainable[size_t(model_.layout().tensors[size_t(tensor)].group)]; }
 
-size_t Lane::own_offset(int tensor) const {
-  const TensorInfo& t = model_.layout().tensors[size_t(tensor)];
-  const Group& g = groups_[size_t(group_index_[size_t(t.group)])];
-  return t.offset - g.base + g.own;
+const Lane::Group& Lane::group_of(int tensor) const {
+  return groups_[size_t(group_index_[size_t(model_.layout().tensors[size_t(tensor)].group)])];
 }
 
-const float* Lane::param(int tensor) const { return trainable(tensor) ? p_.data() + own_offset(tensor) : model_.param(tensor); }
+float* Lane::weights(int tensor) const {
+  const Group& g = group_of(tensor);
+  return weights_ + g.weights + (model_.layout().tensors[size_t(tensor)].offset - g.base);
+}
+
+size_t Lane::own_offset(int tensor) const {
+  const Group& g = group_of(tensor);
+  return g.own + (model_.layout().tensors[size_t(tensor)].offset - g.base);
+}
+
+const float* Lane::param(int tensor) const { return trainable(tensor) ? weights(tensor) : model_.param(tensor); }
 
 RowTable* Lane::table(int tensor) {
   for (RowTable& t : tables_)
@@ -65,14 +76,15 @@ void Lane::settle_row(RowTable& t, int row) {
   if (done == now) return;
   const size_t C = size_t(model_.config().hidden);
   const size_t offset = own_offset(t.tensor) + size_t(row) * C;
+  float* p = weights(t.tensor) + size_t(row) * C;
   const kernels::AdamWStep* owed = history_.data() + (int64_t(done) - history_from_);
   if (t.moving[size_t(row)]) {
-    model_.ops().adamw_idle(p_.data() + offset, m_.data() + offset, v_.data() + offset, owed, int(now - done), C);
+    model_.ops().adamw_idle(p, m_.data() + offset, v_.data() + offset, owed, int(now - done), C);
   } else if (config_.weight_decay != 0) {
     // Moments are exactly zero: only the decay is left of an update. Same product as adamw's.
     for (uint32_t s = 0; s < now - done; ++s) {
       const float keep = float(1.0 - owed[s].lr * owed[s].weight_decay);
-      for (size_t c = 0; c < C; ++c) p_.data()[offset + c] *= keep;
+      for (size_t c = 0; c < C; ++c) p[c] *= keep;
     }
   }
   t.done[size_t(row)] = now;
@@ -129,12 +141,13 @@ kernels::AdamWStep Lane::adamw(double rate, double weight_decay) const {
 
 void Lane::update_rows(RowTable& t, const RowGradients& rows, float scale, ThreadPool& pool) {
   const size_t C = size_t(model_.config().hidden), base = own_offset(t.tensor);
+  float* p = weights(t.tensor);
   const kernels::AdamWStep& now = history_.back();
   pool.run(rows.order->count(), [&](int u, int) {
     static thread_local ThreadPool serial(1);
     const size_t row = size_t(rows.order->rows[size_t(u)]), offset = base + row * C;
     settle_row(t, int(row));
-    model_.ops().adamw(p_.data() + offset, m_.data() + offset, v_.data() + offset, rows.rows + size_t(u) * C, scale, now, C, serial);
+    model_.ops().adamw(p + row * C, m_.data() + offset, v_.data() + offset, rows.rows + size_t(u) * C, scale, now, C, serial);
     t.done[row] = uint32_t(step_) + 1;
     t.moving[row] = 1;
   });
@@ -151,8 +164,8 @@ void Lane::update(const Gradients& gradients, double norm, const double* rates, 
     const float* gradient = gradients.dense[size_t(g.group)];
     auto step = [&](size_t from, size_t to, double weight_decay) {
       if (from == to) return;
-      const size_t own = g.own + (from - range.begin);
-      ops.adamw(p_.data() + own, m_.data() + own, v_.data() + own, gradient + (from - range.dense), scale, adamw(rate, weight_decay), to - from, pool);
+      const size_t at = from - range.begin, own = g.own + at;
+      ops.adamw(weights_ + g.weights + at, m_.data() + own, v_.data() + own, gradient + (from - range.dense), scale, adamw(rate, weight_decay), to - from, pool);
     };
     step(range.dense, range.decay_end, config_.weight_decay);
     step(range.decay_end, range.end, 0);
@@ -169,13 +182,14 @@ void Lane::update(const Gradients& gradients, double norm, const double* rates, 
 
 void Lane::snapshot(ThreadPool& pool) {
   settle_all(pool);
-  snapshot_ = std::make_unique<Floats>(Floats::copy(p_.data(), size_));
+  snapshot_ = std::make_unique<Floats>(Floats::zeroed(size_));
+  for (const Group& g : groups_) std::memcpy(snapshot_->data() + g.own, weights_ + g.weights, g.floats * sizeof(float));
 }
 
 void Lane::restore(ThreadPool& pool) {
   if (!snapshot_) fail("ERR_STATE", "restore: expected a snapshot of this lane, received none");
   settle_all(pool);  // owed updates shrink moments too, and moments stay
-  std::memcpy(p_.data(), snapshot_->data(), size_ * sizeof(float));
+  for (const Group& g : groups_) std::memcpy(weights_ + g.weights, snapshot_->data() + g.own, g.floats * sizeof(float));
 }
 
 namespace {
@@ -210,7 +224,8 @@ std::vector<uint8_t> Lane::save(ThreadPool& pool) {
   };
   put(&h, sizeof(h));
   for (bool b : config_.trainable) *to++ = b;
-  for (const Floats* f : {&p_, &m_, &v_}) put(f->data(), size_ * sizeof(float));
+  for (const Group& g : groups_) put(weights_ + g.weights, g.floats * sizeof(float));
+  for (const Floats* f : {&m_, &v_}) put(f->data(), size_ * sizeof(float));
   for (const RowTable& t : tables_) put(t.moving.data(), t.moving.size());
   return out;
 }
@@ -236,7 +251,8 @@ void Lane::load(const uint8_t* bytes, size_t count) {
     if (n) std::memcpy(to, from, n);
     from += n;
   };
-  for (Floats* f : {&p_, &m_, &v_}) get(f->data(), size_ * sizeof(float));
+  for (const Group& g : groups_) get(weights_ + g.weights, g.floats * sizeof(float));
+  for (Floats* f : {&m_, &v_}) get(f->data(), size_ * sizeof(float));
   step_ = h.step;
   history_from_ = step_;
   history_.clear();

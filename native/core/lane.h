@@ -1,6 +1,6 @@
 // lane.h — one training run inside a session: its copies of the trainable tensors, their moments, and AdamW.
 //
-// Frozen tensors are read from the model and never copied. Embedding tables are updated row by row: a row that a step
+// Frozen tensors are read from the model and never copied; one lane alone may train the model's own weights. Embedding tables are updated row by row: a row that a step
 // does not touch has a zero gradient, whose dense AdamW update (decay, shrinking moments) is owed, and replayed bit for
 // bit when the row is next read or exported. A step then costs what its tokens touch, not what the vocabulary holds.
 #pragma once
@@ -26,7 +26,8 @@ struct RowTable {
 
 class Lane {
  public:
-  Lane(const Model& model, LaneConfig config);
+  // `in_place`: the model's weights, from Model::train_in_place, or null: the lane makes a copy of what it trains.
+  Lane(const Model& model, LaneConfig config, float* in_place);
 
   const LaneConfig& config() const { return config_; }
   uint32_t step() const { return uint32_t(step_); }
@@ -64,11 +65,14 @@ class Lane {
  private:
   struct Group {
     int group;
-    size_t base;    // offset in the model's flat storage
-    size_t own;     // offset in the lane's
-    size_t floats;  // length
+    size_t base;     // offset in the model's flat storage
+    size_t own;      // offset in the lane's moments and copies
+    size_t weights;  // offset in weights_: one of the two
+    size_t floats;   // length
   };
-  size_t own_offset(int tensor) const;
+  const Group& group_of(int tensor) const;
+  float* weights(int tensor) const;     // of a trainable tensor
+  size_t own_offset(int tensor) const;  // in the moments
   RowTable* table(int tensor);
   void settle_row(RowTable& table, int row);
   void settle_rows(RowTable& table, const RowOrder& order, ThreadPool& pool);
@@ -80,7 +84,8 @@ class Lane {
   std::vector<Group> groups_;
   std::vector<long> group_index_;  // per model group: index in groups_, -1 frozen
   size_t size_ = 0;
-  Floats p_, m_, v_;
+  float* weights_;    // the model's when in place, else copies_
+  Floats copies_, m_, v_;
   std::vector<RowTable> tables_;
   int64_t step_ = 0;
   int64_t history_from_ = 0;                // step of history_[0]

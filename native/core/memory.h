@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <new>
 
@@ -36,11 +35,6 @@ class Floats {
  public:
   Floats() = default;
   static Floats zeroed(size_t n) { return Floats(n); }
-  static Floats copy(const float* from, size_t n) {
-    Floats f(n);
-    if (n) std::memcpy(f.data(), from, n * sizeof(float));
-    return f;
-  }
   float* data() { return data_; }
   const float* data() const { return data_; }
   size_t size() const { return size_; }

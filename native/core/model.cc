@@ -45,6 +45,17 @@ const void* Model::packed(int tensor, int n, kernels::Precision precision) const
   return it == packed_.end() ? nullptr : it->second.data();
 }
 
+Model::Use::Use(Model& model) : model_(model) {
+  if (model.trained_in_place_) fail("ERR_STATE", "model: expected weights as they were loaded, received a model that a session trained in place");
+  ++model.sessions_;
+}
+
+float* Model::train_in_place() {
+  if (sessions_ != 1) fail("ERR_STATE", "inPlace: expected a model without other sessions, received one with ", sessions_ - 1);
+  trained_in_place_ = true;
+  return weights_.data();
+}
+
 int Model::add_dataset(Dataset data) {
   check(data, config_);
   datasets_.push_back(std::make_unique<Dataset>(std::move(data)));

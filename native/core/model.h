@@ -29,7 +29,22 @@ class Model {
 
   void set_tensor(int tensor, const float* values);  // only before the first session
   const float* param(int tensor) const { return weights_.data() + layout_.tensors[size_t(tensor)].offset; }
-  const Floats& weights() const { return weights_; }
+  const float* weights() const { return weights_.data(); }
+
+  // Held by every session. Throws ERR_STATE after train_in_place.
+  class Use {
+   public:
+    explicit Use(Model& model);
+    ~Use() { --model_.sessions_; }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+   private:
+    Model& model_;
+  };
+  // For the one session that trains the weights themselves, not copies of them: no other may be alive (ERR_STATE), and none
+  // can be made later, since what it would start from is gone.
+  float* train_in_place();
 
   // A (N, K) weight as the kernels read it, for many small batches: packing costs what some 10 tokens do. Kept
   // until the model goes; weights never change. `packed` is null for what was not asked for.
@@ -48,6 +63,8 @@ class Model {
   std::unique_ptr<ThreadPool> pool_;
   Floats weights_;
   std::map<std::tuple<int, int, kernels::Precision>, Floats> packed_;
+  int sessions_ = 0;
+  bool trained_in_place_ = false;
   std::vector<std::unique_ptr<Dataset>> datasets_;
   PrefixCache prefixes_;
 };

@@ -20,7 +20,7 @@ struct LayerSaves {
   int context = -1, lse = -1;
   int attention_z = -1, attention_stats = -1;
   int middle = -1;  // output of the attention half
-  int slope = -1, activation = -1;
+  int u = -1;  // what entered the gelu
   int output_z = -1, output_stats = -1;
 };
 
@@ -193,18 +193,18 @@ class Compiler {
     plan_.ops.back().p_inner = probability(g, c_.hidden_dropout);
     plan_.ops.back().site_inner = attention_output_site(i);
 
-    s.activation = buffer("activation", rows, F);
-    s.slope = save ? buffer("gelu_slope", rows, F) : -1;
+    const int activation = buffer("activation", rows, F);
+    s.u = save ? buffer("gelu_input", rows, F) : -1;
     Op& up = emit(OpKind::linear_gelu_forward, "ffn_in", g, rows);
     up.n = F;
     up.k = C;
-    up.out[0] = s.activation;
-    up.out[1] = s.slope;
+    up.out[0] = activation;
+    up.out[1] = s.u;
     up.in[0] = s.middle;
     up.weight = t.ffn_in_weight;
     up.bias = t.ffn_in_bias;
 
-    s.output_z = linear(g, "ffn_out", "ffn_out", s.activation, t.ffn_out_weight, t.ffn_out_bias, C, F);
+    s.output_z = linear(g, "ffn_out", "ffn_out", activation, t.ffn_out_weight, t.ffn_out_bias, C, F);
     s.output_stats = save ? buffer("output_stats", rows, 2) : -1;
     const int y = layernorm(g, "output_norm", s.output_z, s.middle, t.output_norm_gain, t.output_norm_bias, s.output_stats);
     plan_.ops.back().p_inner = probability(g, c_.hidden_dropout);
@@ -344,15 +344,15 @@ class Compiler {
 
     const NormGradient out = norm_gradient(g, "output_norm", dy, s.output_z, s.output_stats, t.output_norm_gain, t.output_norm_bias, p,
                                            ffn_output_site(i), 0, 0, true);
-    if (learn) weight_gradient(g, "ffn_out", out.dx, s.activation, t.ffn_out_weight, t.ffn_out_bias, C, F);
     const int du = buffer("du", rows_of(dy), F);
     Op& gelu = emit(OpKind::linear_gelu_backward_input, "ffn_out", g, rows_of(dy));
     gelu.n = C;
     gelu.k = F;
     gelu.out[0] = du;
+    gelu.out[1] = gelu.in[1] = s.u;
     gelu.in[0] = out.dx;
-    gelu.in[1] = s.slope;
     gelu.weight = t.ffn_out_weight;
+    if (learn) weight_gradient(g, "ffn_out", out.dx, s.u, t.ffn_out_weight, t.ffn_out_bias, C, F);
     if (learn) weight_gradient(g, "ffn_in", du, s.middle, t.ffn_in_weight, t.ffn_in_bias, F, C);
     const int dmiddle = input_gradient(g, "ffn_in", "", du, t.ffn_in_weight, F, C, out.dz);
 

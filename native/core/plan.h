@@ -22,7 +22,7 @@ enum class OpKind : uint8_t {
   embedding_forward,           // out0 = word + position + type
   layernorm_forward,           // out0 = LN(z), z = dropout(in0) + in1; saved: out1 = z (buffer of in0), out2 = mean, rstd
   linear_forward,              // out0 = in0·wᵀ + b
-  linear_gelu_forward,         // out0 = gelu(u), saved: out1 = gelu'(u)
+  linear_gelu_forward,         // out0 = gelu(u), saved: out1 = u
   attention_forward,           // out0 = attention(q = in0, kv = in1), saved: out1 = lse
   gather_rows,                 // out0 = first token of each sequence of in0
   mean_pool_forward,           // out0 = mean over each sequence of in0
@@ -30,7 +30,7 @@ enum class OpKind : uint8_t {
   dropout,                     // out0 = dropout(in0); its own backward
   cross_entropy,               // out0 = loss, out1 = dlogits (or -1); in0 = logits
   linear_backward_input,       // out0 (+)= in0·w
-  linear_gelu_backward_input,  // out0 = in0·w ⊙ in1
+  linear_gelu_backward_input,  // out0 = in0·w ⊙ gelu'(u), out1 = gelu(u) (buffer of in1); in1 = u
   linear_backward_weight,      // gradients of weight and bias from dy = in0, x = in1
   attention_backward,          // out0 = dq, out1 = dkv; in0 = dout, in1 = out, in2 = lse, in3 = q, in4 = kv
   layernorm_backward,          // out0 = dz, out1 = dx (-1: not wanted; = out0 without dropout); in0 = dy, in1 = z, in2 = mean, rstd

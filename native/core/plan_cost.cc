@@ -68,10 +68,12 @@ int64_t op_bytes(const ModelConfig& c, const Plan& plan, const Op& op, const Bat
 }
 
 size_t Plan::place(int64_t T, int64_t B) {
-  // First fit, largest first.
+  // First fit, largest first. Batches of 2^k tokens would put every buffer at the same place of the caches' sets: some lines
+  // between them took 2–3 % from a step of 2,048 tokens on Zen 3.
+  constexpr size_t kLine = 16, kApart = 17;  // floats, lines
   const auto floats = [&](const Buffer& b) {
     const int64_t rows = b.rows == Rows::tokens ? T : b.rows == Rows::sequences ? B : b.rows == Rows::types ? types : 1;
-    return (size_t(rows) * size_t(b.cols) + 15) / 16 * 16;
+    return ((size_t(rows) * size_t(b.cols) + kLine - 1) / kLine + kApart) * kLine;
   };
   std::vector<size_t> order(buffers.size());
   std::iota(order.begin(), order.end(), size_t(0));

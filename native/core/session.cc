@@ -36,9 +36,10 @@ bool for_batches(const Dataset& data, const std::vector<int32_t>& rows, Fn&& fn)
 
 }  // namespace
 
-Session::Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision precision, bool cache)
-    : model_(model), precision_(precision), cache_(cache) {
+Session::Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision precision, bool cache, bool in_place)
+    : model_(model), use_(model), precision_(precision), cache_(cache) {
   const ModelConfig& c = model.config();
+  if (in_place && lanes.size() != 1) fail("ERR_RANGE", "inPlace: expected one lane, received ", lanes.size());
   for (size_t i = 0; i < lanes.size(); ++i) {
     const std::vector<bool>& trainable = lanes[i].trainable;
     if (int(trainable.size()) != c.groups()) fail("ERR_SHAPE", "lanes[", i, "].trainable: expected ", c.groups(), " groups, received ", trainable.size());
@@ -58,7 +59,7 @@ Session::Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision
     w.evaluate = compile(c, model.layout(), o);
     o.all_rows = true;
     w.evaluate_all = compile(c, model.layout(), o);
-    w.lane = std::make_unique<Lane>(model, std::move(lanes[i]));
+    w.lane = std::make_unique<Lane>(model, std::move(lanes[i]), in_place ? model.train_in_place() : nullptr);
   }
 }
 
@@ -91,8 +92,8 @@ float* Session::arena(Worker& w, Plan& plan) const {
   const BatchShape& s = w.batch.shape;
   if (w.placed != &plan || s.T > w.capacity_T || s.B > w.capacity_B) {
     if (w.placed != &plan) w.capacity_T = w.capacity_B = 0;
-    // Grow in steps of an eighth, so that slightly longer batches do not move the arena each time.
-    if (s.T > w.capacity_T) w.capacity_T = std::max<int64_t>(64, s.T + s.T / 8);
+    // As the first batch needs, then by an eighth at least: slightly longer batches do not move the arena each time.
+    if (s.T > w.capacity_T) w.capacity_T = std::max(s.T, w.capacity_T + w.capacity_T / 8);
     w.capacity_B = std::max(w.capacity_B, s.B);
     const size_t floats = plan.place(w.capacity_T, w.capacity_B);
     if (floats > w.arena.size()) {

@@ -78,8 +78,9 @@ class LanePace {
 
 class Session {
  public:
-  // Throws ERR_RANGE when a lane trains nothing or its group list has the wrong length.
-  Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision precision, bool cache);
+  // `in_place`: the one lane trains the model's weights, as no other session of it does before or after (ERR_STATE).
+  // Throws ERR_RANGE when a lane trains nothing, ERR_SHAPE when its group list has the wrong length.
+  Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision precision, bool cache, bool in_place);
   // Keeps the frozen weights that an evaluation reads packed: for prediction, where batches are small and many.
   void pack_frozen_weights();
 
@@ -123,6 +124,7 @@ class Session {
   Lane::Gradients gradients_of(const Worker& w, const Plan& plan, const Execution& run) const;
 
   Model& model_;
+  Model::Use use_;
   kernels::Precision precision_;
   bool cache_;
   std::vector<std::unique_ptr<Worker>> workers_;

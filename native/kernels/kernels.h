@@ -83,16 +83,15 @@ struct KernelTable {
   // y[m,n] = Σ_k x[m,k]·w[n,k] + bias[n].  y (M,N), x (M,K), bias (N) or null.
   void (*linear_forward)(float* y, const float* x, const Weight& w, const float* bias, int M, int N, int K, Precision,
                          ThreadPool&);
-  // u = x·wᵀ + bias, y = gelu(u) = u·Φ(u) (erf form), slope = gelu'(u): all that the backward wants of u, and nearly free
-  // while Φ(u) is at hand.  slope (M,N) may be null when no backward will come.
-  void (*linear_gelu_forward)(float* y, float* slope, const float* x, const Weight& w, const float* bias, int M, int N, int K,
+  // u = x·wᵀ + bias, y = gelu(u) = u·Φ(u) (erf form).  u (M,N) may be null when no backward will come.
+  void (*linear_gelu_forward)(float* y, float* u, const float* x, const Weight& w, const float* bias, int M, int N, int K,
                               Precision, ThreadPool&);
   // dx[m,k] = Σ_n dy[m,n]·w[n,k];  accumulate: dx += instead.  dx (M,K), dy (M,N).
   void (*linear_backward_input)(float* dx, const float* dy, const Weight& w, int M, int N, int K, bool accumulate, Precision,
                                 ThreadPool&);
-  // The same, times slope[m,k]: the gradient of what entered the gelu that made x.  slope (M,K), as linear_gelu_forward left it.
-  void (*linear_gelu_backward_input)(float* dx, const float* dy, const Weight& w, const float* slope, int M, int N, int K, Precision,
-                                     ThreadPool&);
+  // du[m,k] = gelu'(u[m,k])·Σ_n dy[m,n]·w[n,k], and u becomes gelu(u): x again, bit for bit, which backward_weight reads next.
+  // To keep u alone halves what a feed-forward saves.  u (M,K), as linear_gelu_forward left it.
+  void (*linear_gelu_backward_input)(float* du, float* u, const float* dy, const Weight& w, int M, int N, int K, Precision, ThreadPool&);
   // dw[n,k] = Σ_m dy[m,n]·x[m,k];  dbias[n] = Σ_m dy[m,n] (null: none).  dw (N,K).
   void (*linear_backward_weight)(float* dw, float* dbias, const float* dy, const float* x, int M, int N, int K, Precision,
                                  ThreadPool&);

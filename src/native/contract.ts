@@ -94,6 +94,11 @@ export interface SessionOptions {
   /** Keep frozen weights packed as the kernels read them, as long as the model lives: those weights take twice the memory,
    *  and single short texts about a quarter less time. For prediction. @default false */
   readonly packWeights?: boolean;
+  /**
+   * The one lane trains the model's own weights: a copy of them less in memory. The model makes no other session then,
+   * before this one is disposed or after (ERR_STATE). @default false
+   */
+  readonly inPlace?: boolean;
 }
 
 /** One op of a compiled plan. Golden lists of these are the plan tests. */

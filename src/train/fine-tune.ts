@@ -56,7 +56,7 @@ export async function runFineTune(
   await using task = await openTask(config);
   for (const message of task.notices) emit({ type: "notice", message });
   const rates = layerRates(task.groups, config);
-  await using trainer = await Trainer.open(task, config, [
+  await using trainer = await Trainer.open(task, { ...config, inPlace: true }, [
     { rates, seed: config.seed, dataSeed: config.dataSeed },
   ]);
   const manifest = manifestOf(task, config, rates);

@@ -31,6 +31,8 @@ export interface TrainerOptions extends StoppingOptions {
   readonly loadBestModelAtEnd: boolean;
   readonly precision: "fp32" | "bf16";
   readonly cache: "auto" | "off";
+  /** The task is trained once, by one lane: it needs no copy of its weights. @default false */
+  readonly inPlace?: boolean;
   /** Chunks end at multiples of this, so that `onChunk` is called there. @default anywhere */
   readonly saveSteps?: number | undefined;
 }
@@ -124,6 +126,7 @@ export class Trainer implements AsyncDisposable {
     const session = await task.native.createSession(specs, {
       precision: options.precision,
       cache: options.cache,
+      inPlace: options.inPlace ?? false,
     });
     return new Trainer(task, options, lanes, session);
   }

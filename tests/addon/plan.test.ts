@@ -108,16 +108,16 @@ layer.2 gather_rows:first_rows linear_forward:query linear_forward:key_value att
 head linear_forward:pooler tanh_forward:pooler_tanh linear_forward:classifier cross_entropy:loss
   linear_backward_weight:classifier linear_backward_input:classifier tanh_backward:pooler_tanh
   linear_backward_weight:pooler linear_backward_input:pooler
-layer.2 layernorm_backward:output_norm linear_backward_weight:ffn_out linear_gelu_backward_input:ffn_out
+layer.2 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_weight:ffn_out
   linear_backward_weight:ffn_in linear_backward_input:ffn_in layernorm_backward:attention_norm
   linear_backward_weight:attention_output linear_backward_input:attention_output attention_backward:attention
   linear_backward_weight:query linear_backward_weight:key_value linear_backward_input:query linear_backward_input:key_value
   scatter_rows:first_rows
-layer.1 layernorm_backward:output_norm linear_backward_weight:ffn_out linear_gelu_backward_input:ffn_out
+layer.1 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_weight:ffn_out
   linear_backward_weight:ffn_in linear_backward_input:ffn_in layernorm_backward:attention_norm
   linear_backward_weight:attention_output linear_backward_input:attention_output attention_backward:attention
   linear_backward_weight:qkv linear_backward_input:qkv
-layer.0 layernorm_backward:output_norm linear_backward_weight:ffn_out linear_gelu_backward_input:ffn_out
+layer.0 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_weight:ffn_out
   linear_backward_weight:ffn_in linear_backward_input:ffn_in layernorm_backward:attention_norm
   linear_backward_weight:attention_output linear_backward_input:attention_output attention_backward:attention
   linear_backward_weight:qkv linear_backward_input:qkv
@@ -130,7 +130,7 @@ embeddings layernorm_backward:norm embedding_backward:word embedding_backward:po
     const described = await plan("ftttt");
     expect(lines(described).slice(-1)).toEqual(
       golden(`
-layer.0 layernorm_backward:output_norm linear_backward_weight:ffn_out linear_gelu_backward_input:ffn_out
+layer.0 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_weight:ffn_out
   linear_backward_weight:ffn_in linear_backward_input:ffn_in layernorm_backward:attention_norm
   linear_backward_weight:attention_output linear_backward_input:attention_output attention_backward:attention
   linear_backward_weight:qkv
@@ -154,7 +154,7 @@ layer.2 gather_rows:first_rows linear_forward:query linear_forward:key_value att
 head linear_forward:pooler tanh_forward:pooler_tanh linear_forward:classifier cross_entropy:loss
   linear_backward_weight:classifier linear_backward_input:classifier tanh_backward:pooler_tanh
   linear_backward_weight:pooler linear_backward_input:pooler
-layer.2 layernorm_backward:output_norm linear_backward_weight:ffn_out linear_gelu_backward_input:ffn_out
+layer.2 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_weight:ffn_out
   linear_backward_weight:ffn_in linear_backward_input:ffn_in layernorm_backward:attention_norm
   linear_backward_weight:attention_output linear_backward_input:attention_output attention_backward:attention
   linear_backward_weight:query linear_backward_weight:key_value

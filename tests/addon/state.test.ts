@@ -195,6 +195,64 @@ describe("a state that does not fit is refused and changes nothing", () => {
   });
 });
 
+describe("in place", () => {
+  const inPlace = { ...cacheAuto, inPlace: true };
+
+  test.each(freezings)(
+    "%s: the bits of a lane with a copy, states that go both ways",
+    async (_, trainable) => {
+      const [copying, placed] = [await open(), await open({ threads: 2 })];
+      const a = await native.createSession(copying.model, [lane(trainable)], cacheOff);
+      const b = await native.createSession(placed.model, [lane(trainable)], inPlace);
+      for (const [session, { dataset }] of [
+        [a, copying],
+        [b, placed],
+      ] as const) {
+        await run(session, dataset, 0, 3);
+        await native.snapshot(session, 0);
+        await run(session, dataset, 3, 5);
+        await native.restore(session, 0);
+        await run(session, dataset, 5, 8);
+      }
+      expect(bitsOf(await readAll(placed.model, b))).toEqual(bitsOf(await readAll(copying.model, a)));
+      const state = await native.saveState(a, 0);
+      expect(bits(await native.saveState(b, 0))).toBe(bits(state));
+      await run(b, placed.dataset, 0, 1);
+      await native.loadState(b, 0, state);
+      expect(bitsOf(await readAll(placed.model, b))).toEqual(bitsOf(await readAll(copying.model, a)));
+      await native.dispose(copying.model);
+      await native.dispose(placed.model);
+    },
+  );
+
+  test("a model is trained so by one lane, beside nobody, and once", async () => {
+    const { model, dataset } = await open();
+    const spec = lane(freezings[0][1]);
+    await expect(async () => native.createSession(model, [spec, spec], inPlace)).rejects.toMatchObject({
+      code: "ERR_RANGE",
+    });
+    const copying = await native.createSession(model, [spec], cacheOff);
+    await expect(async () => native.createSession(model, [spec], inPlace)).rejects.toMatchObject({
+      code: "ERR_STATE",
+    });
+    const before = bitsOf(await readAll(model, copying));
+    await native.dispose(copying);
+    const placed = await native.createSession(model, [spec], inPlace);
+    expect(bitsOf(await readAll(model, placed))).toEqual(before);
+    await run(placed, dataset, 0, 1);
+    for (const options of [cacheOff, inPlace]) {
+      await expect(async () => native.createSession(model, [spec], options)).rejects.toMatchObject({
+        code: "ERR_STATE",
+      });
+    }
+    await native.dispose(placed);
+    await expect(async () => native.createSession(model, [spec], cacheOff)).rejects.toMatchObject({
+      code: "ERR_STATE",
+    });
+    await native.dispose(model);
+  });
+});
+
 describe("snapshot and restore", () => {
   test("goes back to the weights of the snapshot, as often as asked", async () => {
     const { model, dataset } = await open();

@@ -85,17 +85,17 @@ TEST(linear, forward) {
 TEST(linear, gelu_forward) {
   for_problems(t, [&](const Problem& p) {
     const auto [M, N, K] = p.s;
-    std::vector<double> y(size_t(M) * N), slope(y.size());
-    kernels::ref::linear_gelu_forward(y.data(), slope.data(), widen(p.x).data(), widen(p.w).data(), widen(p.bias).data(), M, N, K,
+    std::vector<double> y(size_t(M) * N), u(y.size());
+    kernels::ref::linear_gelu_forward(y.data(), u.data(), widen(p.x).data(), widen(p.w).data(), widen(p.bias).data(), M, N, K,
                                       p.precision);
-    check_op(t, p.what("gelu_forward"), {y, slope}, [&](const KernelTable& k, ThreadPool& pool) {
-      Guarded<float> y1(t, "y", y.size()), slope1(t, "slope", slope.size()), y2(t, "y", y.size());
+    check_op(t, p.what("gelu_forward"), {y, u}, [&](const KernelTable& k, ThreadPool& pool) {
+      Guarded<float> y1(t, "y", y.size()), u1(t, "u", u.size()), y2(t, "y", y.size());
       const Weight w{p.w.data(), nullptr, nullptr};
-      k.linear_gelu_forward(y1.data(), slope1.data(), p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
+      k.linear_gelu_forward(y1.data(), u1.data(), p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
       k.linear_gelu_forward(y2.data(), nullptr, p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
-      t.expect(same_bits(y1.values(), y2.values()), p.what("gelu_forward") + ": other bits without the slope");
+      t.expect(same_bits(y1.values(), y2.values()), p.what("gelu_forward") + ": other bits without u");
       std::vector<float> out = y1.values();
-      for (float value : slope1.values()) out.push_back(value);
+      for (float value : u1.values()) out.push_back(value);
       return out;
     });
   });
@@ -121,12 +121,14 @@ TEST(linear, backward_input) {
 TEST(linear, gelu_backward_input) {
   for_problems(t, [&](const Problem& p) {
     const auto [M, N, K] = p.s;
-    std::vector<double> exact(size_t(M) * K);
-    kernels::ref::linear_gelu_backward_input(exact.data(), widen(p.dy).data(), widen(p.w).data(), widen(p.u).data(), M, N, K, p.precision);
-    check_op(t, p.what("gelu_backward_input"), exact, [&](const KernelTable& k, ThreadPool& pool) {
-      Guarded<float> dx(t, "dx", exact.size());
-      k.linear_gelu_backward_input(dx.data(), p.dy.data(), {p.w.data(), nullptr, nullptr}, p.u.data(), M, N, K, p.precision, pool);
-      return dx.values();
+    std::vector<double> du(size_t(M) * K), y = widen(p.u);
+    kernels::ref::linear_gelu_backward_input(du.data(), y.data(), widen(p.dy).data(), widen(p.w).data(), M, N, K, p.precision);
+    check_op(t, p.what("gelu_backward_input"), {du, y}, [&](const KernelTable& k, ThreadPool& pool) {
+      Guarded<float> du1(t, "du", du.size()), u(t, "u", p.u);
+      k.linear_gelu_backward_input(du1.data(), u.data(), p.dy.data(), {p.w.data(), nullptr, nullptr}, M, N, K, p.precision, pool);
+      std::vector<float> out = du1.values();
+      for (float value : u.values()) out.push_back(value);
+      return out;
     });
   });
 }
@@ -186,25 +188,25 @@ TEST(linear, rows_are_independent) {
   });
 }
 
-// A slope of more than 2^21 floats is written past the caches: same bits as in two calls that are below it.
-TEST(linear, large_gelu_slope) {
+// A u of more than 2^21 floats is written past the caches: same bits as in two calls that are below it.
+TEST(linear, large_gelu_input) {
   constexpr int M = 2100, N = 1024, K = 3;
   const Problem p({M, N, K}, Precision::f32, t.seed());
   ThreadPool pool(3);
   for (const KernelTable* k : tables(t)) {
-    Floats y = Floats::zeroed(size_t(M) * N), slope = Floats::zeroed(size_t(M) * N);
-    std::vector<float> half_y(size_t(M) * N), half_slope(size_t(M) * N);
+    Floats y = Floats::zeroed(size_t(M) * N), u = Floats::zeroed(size_t(M) * N);
+    std::vector<float> half_y(size_t(M) * N), half_u(size_t(M) * N);
     const Weight w{p.w.data(), nullptr, nullptr};
-    k->linear_gelu_forward(y.data(), slope.data(), p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
+    k->linear_gelu_forward(y.data(), u.data(), p.x.data(), w, p.bias.data(), M, N, K, p.precision, pool);
     for (int m : {0, M / 2})
-      k->linear_gelu_forward(half_y.data() + size_t(m) * N, half_slope.data() + size_t(m) * N, p.x.data() + size_t(m) * K, w, p.bias.data(),
+      k->linear_gelu_forward(half_y.data() + size_t(m) * N, half_u.data() + size_t(m) * N, p.x.data() + size_t(m) * K, w, p.bias.data(),
                              M / 2, N, K, p.precision, pool);
     t.expect(std::memcmp(y.data(), half_y.data(), half_y.size() * sizeof(float)) == 0, std::string(k->name) + ": other activations");
-    t.expect(std::memcmp(slope.data(), half_slope.data(), half_slope.size() * sizeof(float)) == 0, std::string(k->name) + ": another slope");
+    t.expect(std::memcmp(u.data(), half_u.data(), half_u.size() * sizeof(float)) == 0, std::string(k->name) + ": another u");
   }
 }
 
-// gelu and its derivative over their whole range, through a 1 x 1 weight of one.
+// gelu and its derivative over their whole range, through a 1 x 1 weight of one. The backward makes the activation again.
 TEST(linear, gelu_range) {
   const float one = 1.0f, none = 0.0f;
   std::vector<float> u;
@@ -213,13 +215,18 @@ TEST(linear, gelu_range) {
   const int M = int(u.size());
   for (const KernelTable* k : tables(t)) {
     ThreadPool pool(1);
-    std::vector<float> y(u.size()), dx(u.size());
-    k->linear_gelu_forward(y.data(), dx.data(), u.data(), {&one, nullptr, nullptr}, &none, M, 1, 1, Precision::f32, pool);
+    std::vector<float> y(u.size()), again(u.size()), du(u.size());
+    const std::vector<float> ones(u.size(), one);
+    const Weight w{&one, nullptr, nullptr};
+    k->linear_gelu_forward(y.data(), again.data(), u.data(), w, &none, M, 1, 1, Precision::f32, pool);
+    t.expect(again == u, std::string(k->name) + ": another u");
+    k->linear_gelu_backward_input(du.data(), again.data(), ones.data(), w, M, 1, 1, Precision::f32, pool);
+    t.expect(same_bits(again, y), std::string(k->name) + ": other activations in the backward");
     for (size_t i = 0; i < u.size(); ++i) {
       const double exact = kernels::ref::gelu(double(u[i])), slope = kernels::ref::gelu_derivative(double(u[i]));
       // Φ within kUlps ulps of one, so u·Φ(u) within that of |u|.
       if (!(std::fabs(y[i] - exact) <= kUlps * 0x1p-23 * std::fabs(double(u[i])) + 1e-38)) t.fail(describe("gelu(%.9g) is %.9g, expected %.9g on %s", u[i], y[i], exact, k->name));
-      if (!(std::fabs(dx[i] - slope) <= 4 * 0x1p-23)) t.fail(describe("gelu'(%.9g) is %.9g, expected %.9g on %s", u[i], dx[i], slope, k->name));
+      if (!(std::fabs(du[i] - slope) <= 4 * 0x1p-23)) t.fail(describe("gelu'(%.9g) is %.9g, expected %.9g on %s", u[i], du[i], slope, k->name));
     }
   }
 }
@@ -233,11 +240,10 @@ TEST(linear, gradients_by_differences) {
     kernels::ref::linear_forward(y.data(), x1.data(), w1.data(), b1.data(), M, N, K, Precision::f32);
     return weighted_sum(y, dy);
   };
-  std::vector<double> dx(x.size()), dw(w.size()), dbias(bias.size()), du(u.size()), slope(u.size());
-  for (size_t i = 0; i < u.size(); ++i) slope[i] = kernels::ref::gelu_derivative(u[i]);
+  std::vector<double> dx(x.size()), dw(w.size()), dbias(bias.size()), du(u.size()), activation = u;
   kernels::ref::linear_backward_input(dx.data(), dy.data(), w.data(), M, N, K, false, Precision::f32);
   kernels::ref::linear_backward_weight(dw.data(), dbias.data(), dy.data(), x.data(), M, N, K, Precision::f32);
-  kernels::ref::linear_gelu_backward_input(du.data(), dy.data(), w.data(), slope.data(), M, N, K, Precision::f32);
+  kernels::ref::linear_gelu_backward_input(du.data(), activation.data(), dy.data(), w.data(), M, N, K, Precision::f32);
   check_gradient(t, "dx", [&](const auto& v) { return loss(v, w, bias); }, x, dx);
   check_gradient(t, "dw", [&](const auto& v) { return loss(x, v, bias); }, w, dw);
   check_gradient(t, "dbias", [&](const auto& v) { return loss(x, w, v); }, bias, dbias);

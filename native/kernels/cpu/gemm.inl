@@ -14,7 +14,7 @@ constexpr int kRowsMost = 448;   // rows of a task
 constexpr float kPackRows = 7;   // for cut(): what packing a panel once more counts, in rows multiplied with it. A rough figure
 constexpr int kCutsMost = 8;     // cuts that are compared
 
-enum class Epilogue { none, bias, gelu, times };
+enum class Epilogue { none, bias, gelu, gelu_backward };
 
 struct Gemm {
   float* c;  // (rows, cols)
@@ -33,9 +33,8 @@ struct Gemm {
   // What happens to a finished element.
   Epilogue epilogue = Epilogue::none;
   const float* bias = nullptr;
-  float* slope = nullptr;         // gelu: where its derivative goes, or null
-  bool stream_slope = false;      // past the caches; needs whole aligned vectors
-  const float* factor = nullptr;  // times: (rows, cols)
+  float* u = nullptr;     // (rows, cols): gelu keeps its input there, or null; gelu_backward reads it and leaves gelu(u)
+  bool stream_u = false;  // gelu: past the caches; needs whole aligned vectors
 };
 
 static void finish(const Gemm& g, int row, int rows, int col, int cols) {
@@ -46,14 +45,25 @@ static void finish(const Gemm& g, int row, int rows, int col, int cols) {
       V x = load_n(g.c + at, n);
       if (g.bias) x = add(x, load_n(g.bias + j, n));
       if (g.epilogue == Epilogue::gelu) {
+        if (g.stream_u) stream(g.u + at, x);
+        else if (g.u) store_n(g.u + at, x, n);
         V slope;
         x = gelu(x, &slope);
-        if (g.stream_slope) stream(g.slope + at, slope);
-        else if (g.slope) store_n(g.slope + at, slope, n);
       }
-      if (g.epilogue == Epilogue::times) x = mul(x, load_n(g.factor + at, n));
+      if (g.epilogue == Epilogue::gelu_backward) {
+        V slope;
+        store_n(g.u + at, gelu(load_n(g.u + at, n), &slope), n);
+        x = mul(x, slope);
+      }
       store_n(g.c + at, x, n);
     }
+}
+
+// A line a row, from memory: asked for while the tile is multiplied, since gelu's chain of operations leaves no room for many
+// such reads at once.
+static void prefetch_u(const Gemm& g, int row, int rows, int col, int cols) {
+  for (int r = row; r < row + rows; ++r)
+    for (int j = col; j < col + cols; j += 16) prefetch(g.u + ptrdiff_t(r) * g.cols + j);
 }
 
 // Panels [begin, end) of B, `stride` floats apart.
@@ -128,12 +138,13 @@ static void run_gemm(const Gemm& g, ThreadPool& pool) {
           const float* b = scratch ? scratch + ptrdiff_t(p - panel_begin) * kNR * kKC
                                    : g.packed + (ptrdiff_t(p) * units + unit) * kNR;
           const int col = p * kNR, cols = imin(kNR, g.cols - col);
+          if (last && g.epilogue == Epilogue::gelu_backward) prefetch_u(g, row, rows, col, cols);
           tiles.fn[rows](g.c + ptrdiff_t(row) * g.cols + col, g.cols, cols, a, kLayout == Layout::rows ? g.lda : kMR, b, kNR,
                          block, add_to);
           if (last && g.epilogue != Epilogue::none) finish(g, row, rows, col, cols);
         }
       }
     }
-    if (g.stream_slope) end_streams();
+    if (g.stream_u) end_streams();
   });
 }

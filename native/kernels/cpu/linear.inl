@@ -111,17 +111,17 @@ static void linear_forward(float* y, const float* x, const Weight& w, const floa
   else forward<Factor::f32>(g, x, w, K_, pool);
 }
 
-// Floats of a slope that is written past the caches: backward reads it many layers later, when they hold other things. A whole
+// Floats of a u that is written past the caches: backward reads it many layers later, when they hold other things. A whole
 // line of it is written at once, and none is read first: 3–5 % of the op at 2,048 tokens on Zen 3.
 constexpr size_t kStreamed = size_t(2) << 20;
 
-static void linear_gelu_forward(float* y, float* slope, const float* x, const Weight& w, const float* bias, int M, int N, int K_,
+static void linear_gelu_forward(float* y, float* u, const float* x, const Weight& w, const float* bias, int M, int N, int K_,
                                 Precision precision, ThreadPool& pool) {
   Gemm g{y, M, N, K_};
   g.epilogue = Epilogue::gelu;
   g.bias = bias;
-  g.slope = slope;
-  g.stream_slope = slope && size_t(M) * size_t(N) >= kStreamed && N % kNR == 0 && reinterpret_cast<uintptr_t>(slope) % 64 == 0;
+  g.u = u;
+  g.stream_u = u && size_t(M) * size_t(N) >= kStreamed && N % kNR == 0 && reinterpret_cast<uintptr_t>(u) % 64 == 0;
   if (precision == Precision::bf16) forward<kBf16Factor>(g, x, w, K_, pool);
   else forward<Factor::f32>(g, x, w, K_, pool);
 }
@@ -133,11 +133,11 @@ static void linear_backward_input(float* dx, const float* dy, const Weight& w, i
   else backward_input<Factor::f32>(g, dy, w, N, pool);
 }
 
-static void linear_gelu_backward_input(float* dx, const float* dy, const Weight& w, const float* slope, int M, int N, int K_,
+static void linear_gelu_backward_input(float* du, float* u, const float* dy, const Weight& w, int M, int N, int K_,
                                        Precision precision, ThreadPool& pool) {
-  Gemm g{dx, M, K_, N};
-  g.epilogue = Epilogue::times;
-  g.factor = slope;
+  Gemm g{du, M, K_, N};
+  g.epilogue = Epilogue::gelu_backward;
+  g.u = u;
   if (precision == Precision::bf16) backward_input<kBf16Factor>(g, dy, w, N, pool);
   else backward_input<Factor::f32>(g, dy, w, N, pool);
 }

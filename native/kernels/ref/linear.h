@@ -42,10 +42,10 @@ void linear_forward(Real* y, const Real* x, const Real* w, const Real* bias, int
 }
 
 template <class Real>
-void linear_gelu_forward(Real* y, Real* slope, const Real* x, const Real* w, const Real* bias, int M, int N, int K, Precision precision) {
+void linear_gelu_forward(Real* y, Real* u, const Real* x, const Real* w, const Real* bias, int M, int N, int K, Precision precision) {
   linear_forward(y, x, w, bias, M, N, K, precision);
   for (size_t i = 0; i < size_t(M) * N; ++i) {
-    if (slope) slope[i] = gelu_derivative(y[i]);
+    if (u) u[i] = y[i];
     y[i] = gelu(y[i]);
   }
 }
@@ -63,9 +63,12 @@ void linear_backward_input(Real* dx, const Real* dy, const Real* w, int M, int N
 }
 
 template <class Real>
-void linear_gelu_backward_input(Real* dx, const Real* dy, const Real* w, const Real* slope, int M, int N, int K, Precision precision) {
-  linear_backward_input(dx, dy, w, M, N, K, false, precision);
-  for (size_t i = 0; i < size_t(M) * K; ++i) dx[i] *= slope[i];
+void linear_gelu_backward_input(Real* du, Real* u, const Real* dy, const Real* w, int M, int N, int K, Precision precision) {
+  linear_backward_input(du, dy, w, M, N, K, false, precision);
+  for (size_t i = 0; i < size_t(M) * K; ++i) {
+    du[i] *= gelu_derivative(u[i]);
+    u[i] = gelu(u[i]);
+  }
 }
 
 template <class Real>

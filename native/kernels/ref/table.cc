@@ -25,17 +25,17 @@ KernelTable make_table() {
 
   t.linear_forward = [](float* y, const float* x, const Weight& w, const float* bias, int M, int N, int K, Precision precision,
                         ThreadPool&) { ref::linear_forward(y, x, w.data, bias, M, N, K, precision); };
-  t.linear_gelu_forward = [](float* y, float* slope, const float* x, const Weight& w, const float* bias, int M, int N, int K,
+  t.linear_gelu_forward = [](float* y, float* u, const float* x, const Weight& w, const float* bias, int M, int N, int K,
                              Precision precision, ThreadPool&) {
-    ref::linear_gelu_forward(y, slope, x, w.data, bias, M, N, K, precision);
+    ref::linear_gelu_forward(y, u, x, w.data, bias, M, N, K, precision);
   };
   t.linear_backward_input = [](float* dx, const float* dy, const Weight& w, int M, int N, int K, bool accumulate,
                                Precision precision, ThreadPool&) {
     ref::linear_backward_input(dx, dy, w.data, M, N, K, accumulate, precision);
   };
-  t.linear_gelu_backward_input = [](float* dx, const float* dy, const Weight& w, const float* slope, int M, int N, int K,
+  t.linear_gelu_backward_input = [](float* du, float* u, const float* dy, const Weight& w, int M, int N, int K,
                                     Precision precision, ThreadPool&) {
-    ref::linear_gelu_backward_input(dx, dy, w.data, slope, M, N, K, precision);
+    ref::linear_gelu_backward_input(du, u, dy, w.data, M, N, K, precision);
   };
   t.linear_backward_weight = [](float* dw, float* dbias, const float* dy, const float* x, int M, int N, int K,
                                 Precision precision, ThreadPool&) {
