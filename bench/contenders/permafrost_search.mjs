@@ -20,6 +20,7 @@ try {
     test: spec.test,
     outputDir,
     nTrials: spec.trials,
+    nRandomTrials: spec.randomTrials,
     numTrainEpochs: spec.epochs,
     perDeviceTrainBatchSize: spec.batch,
     precision: spec.precision ?? "fp32",

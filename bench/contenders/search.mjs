@@ -36,13 +36,16 @@ if (args.list || !args.case) {
   process.exit(args.list ? 0 : 2);
 }
 
+const ours = { command: process.execPath, script: "./permafrost_search.mjs" };
 const contenders = {
-  permafrost: { command: process.execPath, script: "./permafrost_search.mjs" },
+  permafrost: ours,
+  // Without the arm that is there to say which layers matter: as the peer, which has none.
+  "permafrost-no-random-arm": { ...ours, extra: { randomTrials: 0 } },
   "torch-optuna": { command: process.env.PERMAFROST_PYTHON ?? "python3", script: "./optuna_search.py" },
 };
 
-function runOne({ command, script }, spec) {
-  const run = spawnSync(command, [here(script), JSON.stringify(spec)], {
+function runOne({ command, script, extra }, spec) {
+  const run = spawnSync(command, [here(script), JSON.stringify({ ...spec, ...extra })], {
     encoding: "utf8",
     maxBuffer: 1 << 26,
   });
@@ -79,7 +82,7 @@ for (const name of args.case) {
       random: args.random,
       pruner: args.pruner,
     };
-    const samples = { permafrost: [], "torch-optuna": [] };
+    const samples = Object.fromEntries(Object.keys(contenders).map((contender) => [contender, []]));
     for (let seed = 0; seed < Number(args.repeats); seed++) {
       for (const [contender, how] of Object.entries(contenders)) {
         const sample = runOne(how, { model: args.model, ...files, ...recipe, seed });
@@ -88,11 +91,17 @@ for (const name of args.case) {
       }
     }
     const summary = Object.fromEntries(Object.entries(samples).map(([who, list]) => [who, summarise(list)]));
-    // Of the same seed and turn, so that a drift of the machine falls out.
-    const ratios = samples.permafrost.map(
-      (ours, i) => ours.trials_per_hour / samples["torch-optuna"][i].trials_per_hour,
-    );
-    summary.ratio = { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
+    for (const [contender, list] of Object.entries(samples)) {
+      // To the peer, of the same seed and turn, so that a drift of the machine falls out.
+      const ratios = list.map(
+        (sample, i) => sample.trials_per_hour / samples["torch-optuna"][i].trials_per_hour,
+      );
+      summary[contender].ratio = {
+        median: median(ratios),
+        min: Math.min(...ratios),
+        max: Math.max(...ratios),
+      };
+    }
     const versions = Object.fromEntries(
       Object.entries(samples).map(([who, [first]]) => [who, first.version]),
     );

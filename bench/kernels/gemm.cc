@@ -31,8 +31,8 @@ int main(int argc, char** argv) {
     for (const Shape& s : shapes) {
       for (const int M : {64, 230, 512, 2048}) {
         const std::vector<float> random_x = noise(size_t(M) * s.k), random_w = noise(size_t(s.n) * s.k);
-        const Floats x = lab::placed(random_x), w = lab::placed(random_w), dy = lab::placed(noise(size_t(M) * s.n));
-        Floats y = lab::placed(std::vector<float>(dy.size())), dx = lab::placed(random_x), dw = lab::placed(random_w);
+        const lab::Placed x(random_x), w(random_w), dy(noise(size_t(M) * s.n));
+        lab::Placed y(std::vector<float>(dy.size())), dx(random_x), dw(random_w);
         const kernels::Weight weight{w.data(), nullptr, nullptr};
         const auto forward = [&](const kernels::KernelTable& t, float* to) {
           t.linear_forward(to, x.data(), weight, nullptr, M, s.n, s.k, precision, bench.pool);

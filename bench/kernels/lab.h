@@ -51,13 +51,26 @@ inline std::vector<float> noise(size_t n, uint32_t seed = 1) {
   return x;
 }
 
-// In memory as the product has it: large pages where the system gives them.
-inline Floats placed(const std::vector<float>& x) {
-  Floats out = Floats::zeroed(x.size());
-  out.use_large_pages();
-  std::copy(x.begin(), x.end(), out.data());
-  return out;
-}
+// In memory as the product has it: large pages where the system gives them, and some lines on from where the last one
+// began, or matrices of 2^k rows would share the same sets of the caches (Plan::place).
+class Placed {
+ public:
+  explicit Placed(const std::vector<float>& x) : begin_(next()), size_(x.size()), memory_(Floats::zeroed(begin_ + size_)) {
+    memory_.use_large_pages();
+    std::copy(x.begin(), x.end(), data());
+  }
+  float* data() { return memory_.data() + begin_; }
+  const float* data() const { return memory_.data() + begin_; }
+  size_t size() const { return size_; }
+
+ private:
+  static size_t next() {
+    static size_t turn = 0;
+    return turn++ % 32 * 17 * 16;
+  }
+  size_t begin_, size_;
+  Floats memory_;
+};
 
 // Never time what is wrong: ends the program when the results differ by more than `bound` of the largest value.
 inline void check(const char* what, const std::vector<float>& got, const std::vector<float>& expected, double bound) {

@@ -10,8 +10,10 @@
 
 namespace permafrost {
 
-Lane::Lane(const Model& model, LaneConfig config, float* in_place) : model_(model), config_(std::move(config)), weights_(in_place) {
+Lane::Lane(Model& model, LaneConfig config, bool in_place) : model_(model), config_(std::move(config)) {
   const Layout& layout = model.layout();
+  for (const auto& [tensor, values] : config_.initial)
+    if (!trainable(tensor)) fail("ERR_RANGE", "initial: expected trainable tensors, received ", layout.tensors[size_t(tensor)].name, " of a frozen group");
   group_index_.assign(layout.groups.size(), -1);
   for (size_t g = 0; g < layout.groups.size(); ++g) {
     if (!config_.trainable[g]) continue;
@@ -25,16 +27,15 @@ Lane::Lane(const Model& model, LaneConfig config, float* in_place) : model_(mode
   // Moments of the embeddings, the first group, are mostly never touched.
   const size_t sparse = config_.trainable[0] ? groups_[0].floats : 0;
   for (Floats* f : {&m_, &v_}) f->use_large_pages(sparse);
-  if (!in_place) {
+  if (in_place) {
+    weights_ = model.train_in_place();
+  } else {
     copies_ = Floats::zeroed(size_);
     copies_.use_large_pages();
     weights_ = copies_.data();
     for (const Group& g : groups_) std::memcpy(weights_ + g.own, model.weights() + g.base, g.floats * sizeof(float));
   }
-  for (const auto& [tensor, values] : config_.initial) {
-    if (!trainable(tensor)) fail("ERR_RANGE", "initial: expected trainable tensors, received ", layout.tensors[size_t(tensor)].name, " of a frozen group");
-    std::memcpy(weights(tensor), values.data(), values.size() * sizeof(float));
-  }
+  for (const auto& [tensor, values] : config_.initial) std::memcpy(weights(tensor), values.data(), values.size() * sizeof(float));
   config_.initial.clear();
   if (config_.trainable[0]) {
     const auto& e = layout.embeddings;

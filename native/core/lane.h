@@ -26,8 +26,8 @@ struct RowTable {
 
 class Lane {
  public:
-  // `in_place`: the model's weights, from Model::train_in_place, or null: the lane makes a copy of what it trains.
-  Lane(const Model& model, LaneConfig config, float* in_place);
+  // `in_place`: trains the model's weights (Model::train_in_place) instead of copies.
+  Lane(Model& model, LaneConfig config, bool in_place);
 
   const LaneConfig& config() const { return config_; }
   uint32_t step() const { return uint32_t(step_); }
@@ -84,7 +84,7 @@ class Lane {
   std::vector<Group> groups_;
   std::vector<long> group_index_;  // per model group: index in groups_, -1 frozen
   size_t size_ = 0;
-  float* weights_;    // the model's when in place, else copies_
+  float* weights_ = nullptr;  // the model's when in place, else copies_
   Floats copies_, m_, v_;
   std::vector<RowTable> tables_;
   int64_t step_ = 0;

@@ -59,7 +59,7 @@ Session::Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision
     w.evaluate = compile(c, model.layout(), o);
     o.all_rows = true;
     w.evaluate_all = compile(c, model.layout(), o);
-    w.lane = std::make_unique<Lane>(model, std::move(lanes[i]), in_place ? model.train_in_place() : nullptr);
+    w.lane = std::make_unique<Lane>(model, std::move(lanes[i]), in_place);
   }
 }
 
