@@ -110,7 +110,7 @@ class Runner {
     }
   }
 
-  int64_t rows(Rows r) const { return r == Rows::tokens ? r_.batch.shape.T : r == Rows::sequences ? r_.batch.shape.B : c_.types; }
+  int64_t rows(Rows r) const { return row_count(r, r_.batch.shape.T, r_.batch.shape.B, c_.types); }
   float* out(const Op& o, int i) const { return at(plan_, r_, o.out[i]); }
   const float* in(const Op& o, int i) const { return at(plan_, r_, o.in[i]); }
   const float* param(int tensor) const {

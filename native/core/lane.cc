@@ -27,16 +27,6 @@ Lane::Lane(Model& model, LaneConfig config, bool in_place) : model_(model), conf
   // Moments of the embeddings, the first group, are mostly never touched.
   const size_t sparse = config_.trainable[0] ? groups_[0].floats : 0;
   for (Floats* f : {&m_, &v_}) f->use_large_pages(sparse);
-  if (in_place) {
-    weights_ = model.train_in_place();
-  } else {
-    copies_ = Floats::zeroed(size_);
-    copies_.use_large_pages();
-    weights_ = copies_.data();
-    for (const Group& g : groups_) std::memcpy(weights_ + g.own, model.weights() + g.base, g.floats * sizeof(float));
-  }
-  for (const auto& [tensor, values] : config_.initial) std::memcpy(weights(tensor), values.data(), values.size() * sizeof(float));
-  config_.initial.clear();
   if (config_.trainable[0]) {
     const auto& e = layout.embeddings;
     for (int t : {e.word, e.position, e.type}) {
@@ -44,6 +34,17 @@ Lane::Lane(Model& model, LaneConfig config, bool in_place) : model_(model), conf
       tables_.push_back({t, std::vector<uint32_t>(rows, 0), std::vector<uint8_t>(rows, 0)});
     }
   }
+  // Last: what fails before leaves the model as it was.
+  if (in_place) {
+    p_ = model.train_in_place();
+  } else {
+    copies_ = Floats::zeroed(size_);
+    copies_.use_large_pages();
+    p_ = copies_.data();
+    for (const Group& g : groups_) std::memcpy(p_ + g.in_moments, model.weights() + g.in_model, g.floats * sizeof(float));
+  }
+  for (const auto& [tensor, values] : config_.initial) std::memcpy(weights(tensor), values.data(), values.size() * sizeof(float));
+  config_.initial.clear();
 }
 
 bool Lane::trainable(int tensor) const { return config_.trainable[size_t(model_.layout().tensors[size_t(tensor)].group)]; }
@@ -54,12 +55,12 @@ const Lane::Group& Lane::group_of(int tensor) const {
 
 float* Lane::weights(int tensor) const {
   const Group& g = group_of(tensor);
-  return weights_ + g.weights + (model_.layout().tensors[size_t(tensor)].offset - g.base);
+  return p_ + g.in_weights + (model_.layout().tensors[size_t(tensor)].offset - g.in_model);
 }
 
-size_t Lane::own_offset(int tensor) const {
+size_t Lane::moment_offset(int tensor) const {
   const Group& g = group_of(tensor);
-  return g.own + (model_.layout().tensors[size_t(tensor)].offset - g.base);
+  return g.in_moments + (model_.layout().tensors[size_t(tensor)].offset - g.in_model);
 }
 
 const float* Lane::param(int tensor) const { return trainable(tensor) ? weights(tensor) : model_.param(tensor); }
@@ -76,7 +77,7 @@ void Lane::settle_row(RowTable& t, int row) {
   const uint32_t now = step(), done = t.done[size_t(row)];
   if (done == now) return;
   const size_t C = size_t(model_.config().hidden);
-  const size_t offset = own_offset(t.tensor) + size_t(row) * C;
+  const size_t offset = moment_offset(t.tensor) + size_t(row) * C;
   float* p = weights(t.tensor) + size_t(row) * C;
   const kernels::AdamWStep* owed = history_.data() + (int64_t(done) - history_from_);
   if (t.moving[size_t(row)]) {
@@ -141,7 +142,7 @@ kernels::AdamWStep Lane::adamw(double rate, double weight_decay) const {
 }
 
 void Lane::update_rows(RowTable& t, const RowGradients& rows, float scale, ThreadPool& pool) {
-  const size_t C = size_t(model_.config().hidden), base = own_offset(t.tensor);
+  const size_t C = size_t(model_.config().hidden), base = moment_offset(t.tensor);
   float* p = weights(t.tensor);
   const kernels::AdamWStep& now = history_.back();
   pool.run(rows.order->count(), [&](int u, int) {
@@ -165,8 +166,8 @@ void Lane::update(const Gradients& gradients, double norm, const double* rates, 
     const float* gradient = gradients.dense[size_t(g.group)];
     auto step = [&](size_t from, size_t to, double weight_decay) {
       if (from == to) return;
-      const size_t at = from - range.begin, own = g.own + at;
-      ops.adamw(weights_ + g.weights + at, m_.data() + own, v_.data() + own, gradient + (from - range.dense), scale, adamw(rate, weight_decay), to - from, pool);
+      const size_t at = from - range.begin, own = g.in_moments + at;
+      ops.adamw(p_ + g.in_weights + at, m_.data() + own, v_.data() + own, gradient + (from - range.dense), scale, adamw(rate, weight_decay), to - from, pool);
     };
     step(range.dense, range.decay_end, config_.weight_decay);
     step(range.decay_end, range.end, 0);
@@ -184,13 +185,13 @@ void Lane::update(const Gradients& gradients, double norm, const double* rates, 
 void Lane::snapshot(ThreadPool& pool) {
   settle_all(pool);
   snapshot_ = std::make_unique<Floats>(Floats::zeroed(size_));
-  for (const Group& g : groups_) std::memcpy(snapshot_->data() + g.own, weights_ + g.weights, g.floats * sizeof(float));
+  for (const Group& g : groups_) std::memcpy(snapshot_->data() + g.in_moments, p_ + g.in_weights, g.floats * sizeof(float));
 }
 
 void Lane::restore(ThreadPool& pool) {
   if (!snapshot_) fail("ERR_STATE", "restore: expected a snapshot of this lane, received none");
   settle_all(pool);  // owed updates shrink moments too, and moments stay
-  for (const Group& g : groups_) std::memcpy(weights_ + g.weights, snapshot_->data() + g.own, g.floats * sizeof(float));
+  for (const Group& g : groups_) std::memcpy(p_ + g.in_weights, snapshot_->data() + g.in_moments, g.floats * sizeof(float));
 }
 
 namespace {
@@ -225,7 +226,7 @@ std::vector<uint8_t> Lane::save(ThreadPool& pool) {
   };
   put(&h, sizeof(h));
   for (bool b : config_.trainable) *to++ = b;
-  for (const Group& g : groups_) put(weights_ + g.weights, g.floats * sizeof(float));
+  for (const Group& g : groups_) put(p_ + g.in_weights, g.floats * sizeof(float));
   for (const Floats* f : {&m_, &v_}) put(f->data(), size_ * sizeof(float));
   for (const RowTable& t : tables_) put(t.moving.data(), t.moving.size());
   return out;
@@ -252,7 +253,7 @@ void Lane::load(const uint8_t* bytes, size_t count) {
     if (n) std::memcpy(to, from, n);
     from += n;
   };
-  for (const Group& g : groups_) get(weights_ + g.weights, g.floats * sizeof(float));
+  for (const Group& g : groups_) get(p_ + g.in_weights, g.floats * sizeof(float));
   for (Floats* f : {&m_, &v_}) get(f->data(), size_ * sizeof(float));
   step_ = h.step;
   history_from_ = step_;

@@ -1,8 +1,9 @@
-// lane.h — one training run inside a session: its copies of the trainable tensors, their moments, and AdamW.
+// lane.h — one training run inside a session: its trainable tensors, their moments, and AdamW.
 //
-// Frozen tensors are read from the model and never copied; one lane alone may train the model's own weights. Embedding tables are updated row by row: a row that a step
-// does not touch has a zero gradient, whose dense AdamW update (decay, shrinking moments) is owed, and replayed bit for
-// bit when the row is next read or exported. A step then costs what its tokens touch, not what the vocabulary holds.
+// Frozen tensors are read from the model. Trainable ones are copies, unless the lane is the one that may train the model's
+// own. Embedding tables are updated row by row: a row that a step does not touch has a zero gradient, whose dense AdamW
+// update (decay, shrinking moments) is owed, and replayed bit for bit when the row is next read or exported. A step then
+// costs what its tokens touch, not what the vocabulary holds.
 #pragma once
 
 #include <atomic>
@@ -65,14 +66,14 @@ class Lane {
  private:
   struct Group {
     int group;
-    size_t base;     // offset in the model's flat storage
-    size_t own;      // offset in the lane's moments and copies
-    size_t weights;  // offset in weights_: one of the two
-    size_t floats;   // length
+    size_t in_model;    // offset in the model's flat storage
+    size_t in_moments;  // in m_, v_, copies_
+    size_t in_weights;  // in p_: one of the two
+    size_t floats;      // length
   };
   const Group& group_of(int tensor) const;
-  float* weights(int tensor) const;     // of a trainable tensor
-  size_t own_offset(int tensor) const;  // in the moments
+  float* weights(int tensor) const;        // of a trainable tensor
+  size_t moment_offset(int tensor) const;  // of its moments, in m_ and v_
   RowTable* table(int tensor);
   void settle_row(RowTable& table, int row);
   void settle_rows(RowTable& table, const RowOrder& order, ThreadPool& pool);
@@ -84,7 +85,7 @@ class Lane {
   std::vector<Group> groups_;
   std::vector<long> group_index_;  // per model group: index in groups_, -1 frozen
   size_t size_ = 0;
-  float* weights_ = nullptr;  // the model's when in place, else copies_
+  float* p_ = nullptr;  // weights: the model's when in place, else copies_
   Floats copies_, m_, v_;
   std::vector<RowTable> tables_;
   int64_t step_ = 0;

@@ -47,7 +47,7 @@ struct HeadTensors {
 
 struct GroupRange {
   size_t begin = 0, decay_end = 0, end = 0;  // floats: [begin, decay_end) decays, [decay_end, end) does not
-  size_t dense = 0;                          // [dense, end) has one gradient; what is before, embedding tables, has it by rows
+  size_t dense = 0;                          // [dense, end) has dense gradients; embedding tables, before it, have theirs by rows
 };
 
 struct Gap {
@@ -63,7 +63,7 @@ struct Layout {
   std::vector<LayerTensors> layers;
   HeadTensors head;
   std::vector<GroupRange> groups;
-  std::vector<Gap> padding;  // floats between tensors, all zero
+  std::vector<Gap> padding;  // floats between tensors
   size_t size = 0;        // floats of the flat storage, padding included
   size_t parameters = 0;  // floats that are parameters
 

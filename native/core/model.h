@@ -3,6 +3,7 @@
 // Not thread-safe: one executor thread owns a model and everything under it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -47,7 +48,7 @@ class Model {
   float* train_in_place();
 
   // A (N, K) weight as the kernels read it, for many small batches: packing costs what some 10 tokens do. Kept
-  // until the model goes; weights never change. `packed` is null for what was not asked for.
+  // until the model goes: of weights that are frozen wherever they are read so. `packed` is null for what was not asked for.
   void pack(int tensor, int n, int k, kernels::Precision precision);
   const void* packed(int tensor, int n, kernels::Precision precision) const;
 
@@ -63,7 +64,7 @@ class Model {
   std::unique_ptr<ThreadPool> pool_;
   Floats weights_;
   std::map<std::tuple<int, int, kernels::Precision>, Floats> packed_;
-  int sessions_ = 0;
+  std::atomic<int> sessions_{0};  // a session nobody disposed ends on another thread
   bool trained_in_place_ = false;
   std::vector<std::unique_ptr<Dataset>> datasets_;
   PrefixCache prefixes_;

@@ -20,7 +20,7 @@ struct LayerSaves {
   int context = -1, lse = -1;
   int attention_z = -1, attention_stats = -1;
   int middle = -1;  // output of the attention half
-  int u = -1;  // what entered the gelu
+  int u = -1;       // what entered the gelu
   int output_z = -1, output_stats = -1;
 };
 

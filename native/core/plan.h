@@ -61,6 +61,17 @@ struct Op {
   bool first_only = false;  // attention: one query per sequence
 };
 
+// `one` has a single row. T tokens, B sequences; `types` are the model's token types.
+inline int64_t row_count(Rows rows, int64_t T, int64_t B, int types) {
+  switch (rows) {
+    case Rows::tokens: return T;
+    case Rows::sequences: return B;
+    case Rows::types: return types;
+    case Rows::one: return 1;
+  }
+  return 0;
+}
+
 struct Buffer {
   const char* name;
   Rows rows;

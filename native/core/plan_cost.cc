@@ -18,15 +18,7 @@ const char* op_name(OpKind kind) {
 
 namespace {
 
-int64_t row_count(const ModelConfig& c, Rows rows, const BatchShape& s) {
-  switch (rows) {
-    case Rows::tokens: return s.T;
-    case Rows::sequences: return s.B;
-    case Rows::types: return c.types;
-    case Rows::one: return 1;
-  }
-  return 0;
-}
+int64_t row_count(const ModelConfig& c, Rows rows, const BatchShape& s) { return row_count(rows, s.T, s.B, c.types); }
 
 }  // namespace
 
@@ -72,8 +64,7 @@ size_t Plan::place(int64_t T, int64_t B) {
   // between them took 2–3 % from a step of 2,048 tokens on Zen 3.
   constexpr size_t kLine = 16, kApart = 17;  // floats, lines
   const auto floats = [&](const Buffer& b) {
-    const int64_t rows = b.rows == Rows::tokens ? T : b.rows == Rows::sequences ? B : b.rows == Rows::types ? types : 1;
-    return ((size_t(rows) * size_t(b.cols) + kLine - 1) / kLine + kApart) * kLine;
+    return ((size_t(row_count(b.rows, T, B, types)) * size_t(b.cols) + kLine - 1) / kLine + kApart) * kLine;
   };
   std::vector<size_t> order(buffers.size());
   std::iota(order.begin(), order.end(), size_t(0));

@@ -1,6 +1,6 @@
 // prefix_cache.h — outputs of the frozen prefix, per example, kept across epochs, lanes and sessions of a model.
 //
-// Key: (dataset, depth, precision); weights are those of the model, which never change. A deeper entry is computed from
+// Key: (dataset, depth, precision); weights are those of the model, frozen in every lane that asks. A deeper entry is computed from
 // a shallower one that has the rows. Bits equal recomputation: no op's row depends on the other rows of its batch.
 //
 // Entries live in memory up to a budget. Beyond it the least recently used moves to a memory-mapped file, up to a budget

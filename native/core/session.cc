@@ -201,7 +201,7 @@ void Session::validate(const StepChunk& chunk) const {
     if (!(r >= 0) || !std::isfinite(r)) fail("ERR_RANGE", "learningRates: expected finite numbers ≥ 0, received ", r);
 }
 
-Lane::Gradients Session::gradients_of(const Worker& w, const Plan& plan, const Execution& run) const {
+Lane::Gradients Session::take_gradients(const Worker& w, const Plan& plan, const Execution& run) const {
   const Layout& layout = model_.layout();
   Lane::Gradients out;
   for (int buffer : plan.gradients) out.dense.push_back(at(plan, run, buffer));
@@ -260,7 +260,7 @@ void Session::run_lane(LaneRun& run, ThreadPool& pool) {
     const float mean = float(sum / double(w.batch.shape.B));
 
     const Clock::time_point begin = Clock::now();
-    const Lane::Gradients gradients = gradients_of(w, plan, x);
+    const Lane::Gradients gradients = take_gradients(w, plan, x);
     const double norm = w.lane->gradient_norm(gradients, pool);
     const size_t at_step = run.index * steps + s;
     run.results->loss[at_step] = mean;
@@ -336,7 +336,7 @@ GradientResults Session::gradients(int index, int dataset, const std::vector<int
   double sum = 0;
   for (size_t b = 0; b < rows.size(); ++b) sum += double(at(plan, x, plan.loss)[b]);
   out.loss = float(sum / double(rows.size()));
-  const Lane::Gradients gradients = gradients_of(w, plan, x);
+  const Lane::Gradients gradients = take_gradients(w, plan, x);
   const auto& e = model_.layout().embeddings;
   const size_t C = size_t(model_.config().hidden);
   for (int t : plan.updates) {

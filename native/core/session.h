@@ -78,8 +78,8 @@ class LanePace {
 
 class Session {
  public:
-  // `in_place`: the one lane trains the model's weights, as no other session of it does before or after (ERR_STATE).
-  // Throws ERR_RANGE when a lane trains nothing, ERR_SHAPE when its group list has the wrong length.
+  // `in_place`: one lane (ERR_RANGE) trains the model's weights; no other session of the model may be alive, and none can be
+  // made later (ERR_STATE). Throws ERR_RANGE when a lane trains nothing, ERR_SHAPE when its group list has the wrong length.
   Session(Model& model, std::vector<LaneConfig> lanes, kernels::Precision precision, bool cache, bool in_place);
   // Keeps the frozen weights that an evaluation reads packed: for prediction, where batches are small and many.
   void pack_frozen_weights();
@@ -121,7 +121,8 @@ class Session {
   PrefixCache::Entry* prefetch(Worker& w, int dataset, const std::vector<int32_t>& rows, int64_t* hits, int64_t* misses);
   void fill(PrefixCache::Entry& entry, int dataset, int depth, const std::vector<int32_t>& missing);
   void point_to_prefix(Worker& w, int dataset, const PrefixCache::Entry& entry) const;
-  Lane::Gradients gradients_of(const Worker& w, const Plan& plan, const Execution& run) const;
+  // Clears the padding between gradients too: no op writes it, and the arena has other things there before.
+  Lane::Gradients take_gradients(const Worker& w, const Plan& plan, const Execution& run) const;
 
   Model& model_;
   Model::Use use_;

@@ -95,8 +95,8 @@ export interface SessionOptions {
    *  and single short texts about a quarter less time. For prediction. @default false */
   readonly packWeights?: boolean;
   /**
-   * The one lane trains the model's own weights: a copy of them less in memory. The model makes no other session then,
-   * before this one is disposed or after (ERR_STATE). @default false
+   * The one lane (else ERR_RANGE) trains the model's own weights: a copy of them less in memory. No other session of the
+   * model may be alive, and it makes none later (ERR_STATE). @default false
    */
   readonly inPlace?: boolean;
 }

@@ -1,7 +1,7 @@
 // ref/linear.h — linear layers and their gradients in plain loops: the specification of cpu/linear.inl.
 //
 // Templates over Real: float is the table "ref", double the oracle of the tests. Sums run over the reduction index in
-// order, in Real. Precision::bf16 rounds both factors of every product, nothing else: bias, slope and dbias stay whole.
+// order, in Real. Precision::bf16 rounds both factors of every product, nothing else: bias, u and dbias stay whole.
 #pragma once
 
 #include <cmath>
