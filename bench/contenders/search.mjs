@@ -92,6 +92,7 @@ for (const name of args.case) {
     }
     const summary = Object.fromEntries(Object.entries(samples).map(([who, list]) => [who, summarise(list)]));
     for (const [contender, list] of Object.entries(samples)) {
+      if (contender === "torch-optuna") continue;
       // To the peer, of the same seed and turn, so that a drift of the machine falls out.
       const ratios = list.map(
         (sample, i) => sample.trials_per_hour / samples["torch-optuna"][i].trials_per_hour,

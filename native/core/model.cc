@@ -46,12 +46,12 @@ const void* Model::packed(int tensor, int n, kernels::Precision precision) const
 }
 
 Model::Use::Use(Model& model) : model_(model) {
-  if (model.trained_in_place_) fail("ERR_STATE", "model: expected weights as they were loaded, received a model that a session trained in place");
+  if (model.trained_in_place_) fail("ERR_STATE", "model: expected weights as they were loaded, received a model that a session trained in place: load it again");
   ++model.sessions_;
 }
 
 float* Model::train_in_place() {
-  if (sessions_ != 1) fail("ERR_STATE", "inPlace: expected a model without other sessions, received one with ", sessions_ - 1);
+  if (sessions_ != 1) fail("ERR_STATE", "inPlace: expected a model without other sessions, received one with ", sessions_ - 1, ": dispose them first");
   trained_in_place_ = true;
   return weights_.data();
 }
