@@ -47,6 +47,7 @@ export type SearchEvent =
       readonly phase: SearchPhase;
       readonly number: number;
       readonly epoch: number;
+      /** Accuracy on validation; before the end, where only the pruner looks, on a sample of its rows. */
       readonly value: number;
     }
   | {

@@ -94,8 +94,9 @@ async function runTrials(
     },
     signal,
   );
+  const comparable = evaluationsOf(options) !== "rungs";
   const results = trials.map(
-    (trial, lane) => [trial, resultOf(trial, rates[lane]!, outcomes[lane]!)] as const,
+    (trial, lane) => [trial, resultOf(trial, rates[lane]!, outcomes[lane]!, comparable)] as const,
   );
   await study.finish(new Map(results));
   await emitEnds(study, trials, rates, outcomes, options, emit);
@@ -103,8 +104,8 @@ async function runTrials(
 }
 
 /**
- * When a trial is scored. Where nothing is decided on the way, at its end; where the pruner alone looks, when training has
- * doubled: after each of ten epochs the scoring would cost a fifth of a trial.
+ * When a trial is scored. Where nothing is decided on the way, at its end; where the pruner alone looks, at its rungs: after
+ * each of ten epochs the scoring would cost a fifth of a trial.
  */
 function evaluationsOf(options: ArmSearchOptions): ArmSearchOptions["evalStrategy"] {
   if (options.earlyStoppingPatience !== undefined) return options.evalStrategy;
@@ -112,12 +113,13 @@ function evaluationsOf(options: ArmSearchOptions): ArmSearchOptions["evalStrateg
   return options.evalStrategy === "epoch" ? "rungs" : options.evalStrategy;
 }
 
-function resultOf(trial: Trial, rates: LayerRates, outcome: LaneOutcome): TrialResult {
+/** @param comparable whether all its evaluations scored the same rows. */
+function resultOf(trial: Trial, rates: LayerRates, outcome: LaneOutcome, comparable: boolean): TrialResult {
   const last = outcome.evaluations.at(-1);
   const attrs: TrialAttrs = {
     rates,
     validation_loss: last?.loss ?? null,
-    best_epoch: outcome.evaluations.length > 1 ? (outcome.best?.epoch ?? null) : null,
+    best_epoch: comparable && outcome.evaluations.length > 1 ? (outcome.best?.epoch ?? null) : null,
     seconds: outcome.seconds,
     flops: outcome.flops,
     trained_parameters: outcome.trainedParameters,

@@ -9,7 +9,7 @@ import type { LayerRates } from "../train/layer-rates.js";
 export interface TrialAttrs {
   readonly rates: LayerRates;
   readonly validation_loss: number | null;
-  /** Null when the trial was scored at its end alone. */
+  /** Null when the trial was scored at its end alone, or on other rows before. */
   readonly best_epoch: number | null;
   readonly seconds: number;
   readonly flops: number;
@@ -42,18 +42,22 @@ export async function choiceOf(study: Study): Promise<Choice> {
 export const isFinished = (t: TrialRecord) =>
   t.state === "COMPLETE" || t.state === "PRUNED" || t.state === "FAIL";
 
+const attr = (trial: TrialRecord, key: keyof TrialAttrs) =>
+  (trial.userAttrs[key] as number | null | undefined) ?? Number.POSITIVE_INFINITY;
+
+/** Infinite where another program ran the trial. */
+export const trainingFlops = (trial: TrialRecord) => attr(trial, "flops");
+
 /**
  * Highest accuracy; ties by fewer FLOPs (the same accuracy for less is better), then lower validation loss, then the
  * earlier. Of those that ran here: another program's have no rates, and its objective may be another one.
  */
 export function bestTrial(trials: readonly TrialRecord[]): TrialRecord | null {
-  const attr = (t: TrialRecord, key: keyof TrialAttrs) =>
-    (t.userAttrs[key] as number | null | undefined) ?? Number.POSITIVE_INFINITY;
   const complete = trials.filter((t) => t.state === "COMPLETE" && t.value !== null && t.userAttrs.rates);
   complete.sort(
     (a, b) =>
       b.value! - a.value! ||
-      attr(a, "flops") - attr(b, "flops") ||
+      trainingFlops(a) - trainingFlops(b) ||
       attr(a, "validation_loss") - attr(b, "validation_loss") ||
       a.number - b.number,
   );

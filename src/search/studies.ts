@@ -7,6 +7,7 @@ import { TpeSampler } from "../study/samplers/tpe.js";
 import type { Store } from "../study/store.js";
 import { checkStudyName, studyExists } from "../study/stores/errors.js";
 import { type Start, Study, type StudyOptions } from "../study/study.js";
+import { trainingFlops } from "./choice.js";
 import { type Manifest, randomTrials } from "./manifest.js";
 import { encodeRates, layerSpace, uniformSpace } from "./space.js";
 import { warmStarts } from "./warm-starts.js";
@@ -50,7 +51,7 @@ export async function openStudies(
   const shared = { store, direction: "maximize" as const, manifest, metricName: "validation accuracy" };
   const options = (name: string) => ({
     ...{ ...shared, studyName: name, seed: config.seed },
-    sampler: config.sampler === "tpe" ? new TpeSampler() : new RandomSampler(),
+    sampler: config.sampler === "tpe" ? new TpeSampler({ costOf: trainingFlops }) : new RandomSampler(),
     pruner:
       config.pruner === "median"
         ? new MedianPruner({ nStartupTrials: 5, nWarmupSteps: 1 })

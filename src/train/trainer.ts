@@ -7,6 +7,7 @@ import type { LaneSpec } from "../native/contract.js";
 import type { NativeSession } from "../native/session.js";
 import { type Evaluation, Lane, type LaneEnd, type LaneOptions, type StoppingOptions } from "./lane.js";
 import { correctRows, type Scores, scores } from "./metrics.js";
+import { rungRows, rungSteps } from "./rungs.js";
 import { type ScheduleName, scheduleFactor, warmupSteps } from "./schedules.js";
 import type { Split, Task } from "./task.js";
 import { addChunk, NO_TOTALS, type Totals } from "./totals.js";
@@ -25,7 +26,7 @@ export interface TrainerOptions extends StoppingOptions {
   readonly warmupSteps: number;
   readonly lrSchedulerType: ScheduleName;
   readonly labelSmoothingFactor: number;
-  /** "rungs": at the ends of the epochs that complete an eighth, a quarter, a half of the steps; all strategies: at the end. */
+  /** "rungs": a sample of the validation rows, where a pruner looks (rungs.ts). All strategies: every row, at the end. */
   readonly evalStrategy: "epoch" | "steps" | "rungs" | "no";
   readonly evalSteps: number;
   readonly loadBestModelAtEnd: boolean;
@@ -82,6 +83,7 @@ export class Trainer implements AsyncDisposable {
   readonly stepsPerEpoch: number;
   readonly #warm: number;
   readonly #rungs: readonly number[];
+  readonly #rungRows: Int32Array;
   readonly #lanes: readonly Lane[];
   #step = 0;
   #totals = NO_TOTALS;
@@ -101,9 +103,10 @@ export class Trainer implements AsyncDisposable {
       options.maxSteps,
     );
     this.#warm = warmupSteps(options.warmupSteps, this.totalSteps);
-    this.#rungs = [8, 4, 2].map(
-      (part) => Math.ceil(this.totalSteps / part / this.stepsPerEpoch) * this.stepsPerEpoch,
-    );
+    this.#rungs = rungSteps(this.totalSteps, this.stepsPerEpoch);
+    const { train, validation } = task.splits;
+    const trainedTokens = train.encoded.ids.length * (this.totalSteps / this.stepsPerEpoch);
+    this.#rungRows = rungRows(validation.encoded.offsets, trainedTokens);
     this.#lanes = lanes.map((lane) => new Lane(lane, options));
   }
 
@@ -193,10 +196,16 @@ export class Trainer implements AsyncDisposable {
     return this.#lanes.map((_, i) => this.#outcome(i));
   }
 
-  /** Scores a lane's present weights on a split. */
-  async score(lane: number, split: Split, signal?: AbortSignal): Promise<Scores & { correct: boolean[] }> {
-    const { logits, loss } = await this.session.evaluate({ lane, dataset: split.index }, signal);
-    const { labels } = split.encoded;
+  /** Scores a lane's present weights on a split, or on some rows of it. `correct`: of those, in their order. */
+  async score(
+    lane: number,
+    split: Split,
+    signal?: AbortSignal,
+    rows?: Int32Array,
+  ): Promise<Scores & { correct: boolean[] }> {
+    const request = { lane, dataset: split.index, ...(rows ? { rows } : {}) };
+    const { logits, loss } = await this.session.evaluate(request, signal);
+    const labels = rows ? rows.map((row) => split.encoded.labels[row]!) : split.encoded.labels;
     const classes = this.task.labels.names.length;
     return { ...scores(logits, loss, labels, classes), correct: correctRows(logits, labels, classes) };
   }
@@ -290,10 +299,12 @@ export class Trainer implements AsyncDisposable {
   }
 
   async #evaluateAll(hooks: TrainerHooks, signal?: AbortSignal): Promise<void> {
+    const atRung = this.options.evalStrategy === "rungs" && this.#step < this.totalSteps;
+    const rows = atRung ? this.#rungRows : undefined;
     for (const [i, lane] of this.#lanes.entries()) {
       if (!lane.active) continue;
       const begin = performance.now();
-      const { accuracy, loss } = await this.score(i, this.task.splits.validation, signal);
+      const { accuracy, loss } = await this.score(i, this.task.splits.validation, signal, rows);
       const seconds = (performance.now() - begin) / 1e3;
       lane.seconds += seconds;
       this.#totals = { ...this.#totals, seconds: this.#totals.seconds + seconds };

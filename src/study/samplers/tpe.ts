@@ -12,6 +12,8 @@ export interface TpeSamplerOptions {
   readonly nStartupTrials?: number;
   /** Candidates drawn from the good density for each proposal. @default 24 */
   readonly nEiCandidates?: number;
+  /** Of trials with equal values, those that cost less rank higher. @default the earlier do, as in Optuna */
+  readonly costOf?: (trial: TrialRecord) => number;
 }
 
 /**
@@ -25,10 +27,12 @@ export class TpeSampler implements Sampler {
   readonly name = "tpe";
   readonly #startup: number;
   readonly #candidates: number;
+  readonly #costOf: (trial: TrialRecord) => number;
 
-  constructor({ nStartupTrials = 10, nEiCandidates = 24 }: TpeSamplerOptions = {}) {
+  constructor({ nStartupTrials = 10, nEiCandidates = 24, costOf = () => 0 }: TpeSamplerOptions = {}) {
     this.#startup = nStartupTrials;
     this.#candidates = nEiCandidates;
+    this.#costOf = costOf;
   }
 
   propose(
@@ -37,7 +41,7 @@ export class TpeSampler implements Sampler {
     rng: Rng,
     { direction, fixed }: ProposeContext,
   ): Params {
-    const ranked = rank(history, direction);
+    const ranked = rank(history, direction, this.#costOf);
     const proposed = new Map<string, ParamValue>();
     if (ranked.length >= this.#startup) {
       const below = Math.min(Math.ceil(0.1 * ranked.length), 25);
@@ -86,9 +90,13 @@ export class TpeSampler implements Sampler {
 
 /**
  * Trials that ended with something to learn from, best first: COMPLETE by value, then PRUNED, those that got further first,
- * those that reported nothing last.
+ * those that reported nothing last. Ties by cost, then the earlier.
  */
-function rank(history: readonly TrialRecord[], direction: Direction): TrialRecord[] {
+function rank(
+  history: readonly TrialRecord[],
+  direction: Direction,
+  costOf: (trial: TrialRecord) => number,
+): TrialRecord[] {
   const sign = direction === "maximize" ? -1 : 1;
   const scored = history.flatMap((t) => {
     if (t.state === "COMPLETE" && t.value !== null) {
@@ -101,7 +109,9 @@ function rank(history: readonly TrialRecord[], direction: Direction): TrialRecor
     return [{ t, step, value: Number.isNaN(value) ? Number.POSITIVE_INFINITY : sign * value }];
   });
   const compare = (a: number, b: number) => (a === b ? 0 : a < b ? -1 : 1); // infinities too; the sort is stable
-  return scored.sort((a, b) => compare(b.step, a.step) || compare(a.value, b.value)).map(({ t }) => t);
+  return scored
+    .sort((a, b) => compare(b.step, a.step) || compare(a.value, b.value) || compare(costOf(a.t), costOf(b.t)))
+    .map(({ t }) => t);
 }
 
 /**

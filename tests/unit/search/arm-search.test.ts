@@ -51,7 +51,7 @@ vi.mock("../../../src/train/trainer.js", () => ({
               if ((await hooks.onEvaluation(i, scored)) === "prune") states[i] = "pruned";
             }
           }
-          const cost = { seconds: 1, flops: 2, trainedParameters: 3, best: null };
+          const cost = { seconds: 1, flops: 2, trainedParameters: 3, best: { epoch: 0.5 } };
           return states.map((state, i) => ({ state, evaluations: evaluations[i], ...cost }));
         },
         [Symbol.asyncDispose]: async () => {},
@@ -132,6 +132,15 @@ describe("an arm", () => {
     expect(await strategy(epoch)).toBe("rungs");
     expect(await strategy({ ...epoch, earlyStoppingPatience: 2 })).toBe("epoch");
     expect(await strategy({ ...epoch, pruner: "none" })).toBe("no");
+  });
+
+  test("an epoch is the best of a trial only where all were scored on the same rows", async () => {
+    const bestEpochs = async (changes: Partial<ArmSearchOptions>) =>
+      new Set(
+        (await (await search({ nTrials: 12, ...changes })).planned()).map((t) => t.userAttrs.best_epoch),
+      );
+    expect(await bestEpochs({})).toEqual(new Set([0.5]));
+    expect(await bestEpochs({ evalStrategy: "epoch" })).toEqual(new Set([null]));
   });
 
   test("adds up what its sessions read of the frozen prefix's cache, and says how large that was", async () => {

@@ -7,6 +7,7 @@ import { RandomSampler } from "../../../src/study/samplers/random.js";
 import { TpeSampler } from "../../../src/study/samplers/tpe.js";
 import { MemoryStore } from "../../../src/study/stores/memory.js";
 import { Study } from "../../../src/study/study.js";
+import type { Space, TrialRecord } from "../../../src/study/types.js";
 import { FUNCTIONS, type TestFunction } from "../../golden/tpe-functions.js";
 
 const golden = JSON.parse(readFileSync(new URL("../../golden/tpe.json", import.meta.url), "utf8")) as {
@@ -70,4 +71,25 @@ test("as good as Optuna's over all the functions", () => {
 test("random draws are told apart", async () => {
   const value = await superiority(FUNCTIONS[0]!, () => new RandomSampler());
   expect(value).toBeLessThan(0.5 - 2.33 * deviation(runs));
+});
+
+test("of equal values the cheaper trials are what proposals follow", async () => {
+  const space: Space = [{ name: "x", distribution: { kind: "float", low: 0, high: 1 } }];
+  const propose = async (costOf?: (trial: TrialRecord) => number) => {
+    const xs: number[] = [];
+    for (let seed = 0; seed < 20; seed++) {
+      const study = await Study.create({
+        ...{ store: new MemoryStore(), studyName: "s", direction: "maximize", space, seed },
+        ...{ sampler: new TpeSampler(costOf ? { costOf } : {}), pruner: new NonePruner() },
+        ...{ nRandomTrials: 20, manifest: {}, metricName: "value" },
+      });
+      await study.queueFirst([]);
+      for (let i = 0; i < 20; i++) await (await study.ask()).complete(1);
+      xs.push((await study.ask()).params.x as number);
+    }
+    return xs.sort((a, b) => a - b)[10]!;
+  };
+  expect(await propose((t) => t.params.x as number)).toBeLessThan(0.3);
+  expect(await propose((t) => -(t.params.x as number))).toBeGreaterThan(0.7);
+  expect(Math.abs((await propose()) - 0.5)).toBeLessThan(0.3);
 });

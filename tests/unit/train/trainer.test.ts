@@ -69,7 +69,7 @@ describe("a trainer", () => {
     return { outcomes, totals: trainer.totals };
   }
 
-  test("rungs: scored where an eighth, a quarter, a half of the steps are done, at the end of that epoch, and at the end", async () => {
+  test("rungs: scored where a quarter and a half of the steps are done, at the end of that epoch, and at the end", async () => {
     const scored = async (options: Partial<TrainOptions>) => {
       const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl") };
       const { config } = resolve(trainOptions, { ...files, ...options });
@@ -79,10 +79,40 @@ describe("a trainer", () => {
       const [outcome] = await trainer.run({});
       return outcome!.evaluations.map(({ epoch }) => epoch);
     };
-    expect(await scored({ numTrainEpochs: 10 })).toEqual([2, 3, 5, 10]);
-    expect(await scored({ numTrainEpochs: 16 })).toEqual([2, 4, 8, 16]);
+    expect(await scored({ numTrainEpochs: 10 })).toEqual([3, 5, 10]);
+    expect(await scored({ numTrainEpochs: 16 })).toEqual([4, 8, 16]);
     expect(await scored({ numTrainEpochs: 3 })).toEqual([1, 2, 3]);
     expect(await scored({ maxSteps: 2 })).toEqual([2 / 3]);
+  });
+
+  test("scores some rows as it scores them among all", async () => {
+    const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl") };
+    const { config } = resolve(trainOptions, { ...files, maxSteps: 2 });
+    await using task = await openTask(config);
+    await using trainer = await Trainer.open(task, config, [{ rates: shallow, seed: 1 }]);
+    await trainer.run({});
+    const { validation } = task.splits;
+    const all = await trainer.score(0, validation);
+    expect(new Set(all.correct)).toEqual(new Set([true, false]));
+    const rows = Int32Array.of(17, 3, 28, 5, 0);
+    const some = await trainer.score(0, validation, undefined, rows);
+    expect(some.correct).toEqual(Array.from(rows, (row) => all.correct[row]));
+    expect(some.accuracy).toBe(some.correct.filter(Boolean).length / 5);
+  });
+
+  test("at a rung scores the rows of its sample, at the end all", async () => {
+    const files = { model: at("model"), train: at("train.jsonl"), validation: at("many.jsonl") };
+    writeColours(files.validation, 90, 2);
+    const { config } = resolve(trainOptions, { ...files, maxSteps: 4 });
+    await using task = await openTask(config);
+    await using trainer = await Trainer.open(task, { ...config, evalStrategy: "rungs" }, [
+      { rates: deep, seed: 1 },
+    ]);
+    const [outcome] = await trainer.run({});
+    const rowsRight = outcome!.evaluations.map(({ accuracy }, i) => accuracy * (i < 1 ? 64 : 90));
+    expect(rowsRight).toHaveLength(2);
+    for (const count of rowsRight) expect(count).toBeCloseTo(Math.round(count), 9);
+    expect(outcome!.evaluations[0]!.loss).not.toBe(outcome!.evaluations[1]!.loss);
   });
 
   test("the cost of a lane leaves the prefix out exactly when the cache holds it", async () => {

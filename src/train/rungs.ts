@@ -1,0 +1,36 @@
+/**
+ * Where a pruner looks, and how closely. On little data validation is often larger than train, and scoring all of it on the
+ * way cost more than pruning saved: a rung scores a sample, so that it costs a small part of a trial.
+ */
+import { epochOrder } from "../data/batches.js";
+
+/** Of a trial's training: what one rung may cost, where the sample is not the smallest. */
+const SHARE = 1 / 50;
+const LEAST_ROWS = 64;
+/** Forward passes that a training step costs, backward included. */
+const PASSES_PER_STEP = 3;
+
+/** Steps completed at each rung: the ends of the epochs that complete a quarter and a half of the steps. */
+export function rungSteps(totalSteps: number, stepsPerEpoch: number): number[] {
+  return [4, 2].map((part) => Math.ceil(totalSteps / part / stepsPerEpoch) * stepsPerEpoch);
+}
+
+/**
+ * The validation rows a rung scores: a random sample, the same for every trial, so that they are compared on equal rows.
+ * As many as cost 2 % of the training in forward passes over tokens, 64 at least; all where they are fewer.
+ *
+ * @param offsets of the validation rows' tokens, shape (rows + 1).
+ * @param trainedTokens of all steps of a trial.
+ */
+export function rungRows(offsets: Int32Array, trainedTokens: number): Int32Array {
+  const rows = offsets.length - 1;
+  const order = epochOrder({ rows, batchSize: rows, strategy: "random", seed: 0 }, 0);
+  const most = SHARE * PASSES_PER_STEP * trainedTokens;
+  let [count, tokens] = [0, 0];
+  for (; count < rows; count++) {
+    const row = order[count]!;
+    tokens += offsets[row + 1]! - offsets[row]!;
+    if (tokens > most && count >= LEAST_ROWS) break;
+  }
+  return order.slice(0, count);
+}
