@@ -34,8 +34,6 @@ export async function demoDefaults(): Promise<Record<string, unknown>> {
     test: path.join(data, "test.jsonl"),
     // As short as a comparison can be: minutes on two cores. A search of one's own deserves more trials and seeds.
     num_train_epochs: 10,
-    eval_strategy: "steps",
-    eval_steps: 24, // every second epoch
     n_trials: 10,
     n_seeds: 3,
     output_dir: "permafrost-demo-out",

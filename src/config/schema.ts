@@ -3,7 +3,7 @@
  * Hugging Face's TrainingArguments (5.18) or Optuna's where those have one.
  *
  * Defaults that differ from Hugging Face's, because they serve small data better: weight_decay 0.01 (0), warmup_steps
- * 0.1 (0), eval_strategy epoch (no), load_best_model_at_end true (false), per_device_train_batch_size 16 (8).
+ * 0.1 (0), eval_strategy epoch (no), load_best_model_at_end true (false) for one training, per_device_train_batch_size 16 (8).
  */
 import { z } from "zod";
 import { type ConfigOf, type InputOf, option } from "./option.js";
@@ -258,6 +258,11 @@ export const searchOptions = {
     ...training.eval_strategy,
     doc: "when validation rows are scored; at epoch a trial is scored at its end, and for the pruner after 1/4 and 1/2 of its training, on a sample of the rows that costs 2 % of it",
   },
+  load_best_model_at_end: option(z.boolean().default(false), {
+    kind: "boolean",
+    group: "evaluation",
+    doc: "end retrainings with the weights of their best evaluation; a trial's value is always its last evaluation",
+  }),
   test: option(z.string().min(1), {
     kind: "string",
     group: "data",

@@ -78,12 +78,12 @@ export async function retrain(
     const { outcomes, stateOf } = await runLogged(trainer, options, group.length, signal);
     cache = addCache(cache, trainer.totals.cache);
     for (const [lane, seed] of group.entries()) {
-      const { state, seconds, flops, trainedParameters } = outcomes[lane]!;
+      const { state, final, seconds, flops, trainedParameters } = outcomes[lane]!;
       if (state === "diverged") {
         await store({ seed, diverged: true }, seconds);
         continue;
       }
-      const validation = await trainer.score(lane, task.splits.validation, signal);
+      const validation = final!;
       const test = await trainer.score(lane, task.splits.test!, signal);
       const scores = {
         validation: validation.accuracy,
@@ -127,7 +127,13 @@ export async function retrain(
 
 function openTrainer(task: Task, options: FinalistOptions, seeds: readonly number[]): Promise<Trainer> {
   const lanes = seeds.map((seed) => ({ rates: options.rates, seed, initial: task.initialFor(seed) }));
-  return Trainer.open(task, options, lanes);
+  return Trainer.open(task, { ...options, evalStrategy: evaluationsOf(options) }, lanes);
+}
+
+/** Where nothing is decided on the way a retraining is scored at its end, as the trials were that chose it. */
+function evaluationsOf(options: FinalistOptions): FinalistOptions["evalStrategy"] {
+  const decided = options.loadBestModelAtEnd || options.earlyStoppingPatience !== undefined;
+  return decided ? options.evalStrategy : "no";
 }
 
 /** Trains every lane, with a log of each. `stateOf` makes a lane's trainer_state.json, once. */

@@ -127,7 +127,7 @@ export async function runFineTune(
       },
     ]);
   }
-  const validation = await trainer.score(0, task.splits.validation, signal);
+  const validation = pick(outcome!.final!, ["accuracy", "loss"]);
   const test = task.splits.test ? await trainer.score(0, task.splits.test, signal) : null;
   const { steps, trainedParameters } = outcome!;
   const summary = trainSummary(trainer, log, { step: steps, spent: trainer.totals });
@@ -152,7 +152,7 @@ export async function runFineTune(
     outputDir: config.outputDir,
     rates,
     steps,
-    validation: pick(validation, ["accuracy", "loss"]),
+    validation,
     test: test && pick(test, ["accuracy", "loss"]),
     trainedParameters,
     parameters: task.native.description.parameters,

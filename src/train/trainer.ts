@@ -63,6 +63,8 @@ export interface LaneOutcome {
   readonly steps: number;
   readonly evaluations: readonly Evaluation[];
   readonly best: Evaluation | null;
+  /** Of the weights the lane ends with: the last, or with `loadBestModelAtEnd` the best. Null before the first. */
+  readonly final: Evaluation | null;
   /** Wall seconds, those of a chunk shared equally by the lanes that ran in it. */
   readonly seconds: number;
   /** Of its batches, special tokens included. */
@@ -325,9 +327,14 @@ export class Trainer implements AsyncDisposable {
 
   async #restoreBest(): Promise<void> {
     for (const [i, lane] of this.#lanes.entries()) {
-      const usable = lane.state === "completed" || lane.state === "stopped-early";
-      if (usable && lane.best && lane.best.step < lane.steps) await this.session.restore(i);
+      const final = this.#final(lane);
+      if (final && final.step < lane.steps) await this.session.restore(i);
     }
+  }
+
+  #final({ state, best, evaluations }: Lane): Evaluation | null {
+    const usable = state === "completed" || state === "stopped-early";
+    return (usable && this.options.loadBestModelAtEnd ? best : evaluations.at(-1)) ?? null;
   }
 
   #outcome(i: number): LaneOutcome {
@@ -344,6 +351,7 @@ export class Trainer implements AsyncDisposable {
       steps: lane.steps,
       evaluations: lane.evaluations,
       best: lane.best,
+      final: this.#final(lane),
       seconds: lane.seconds,
       tokens: lane.tokens,
       // FLOPs are linear in tokens, rows and squared lengths, so an epoch costs what its rows cost as one batch.

@@ -11,6 +11,7 @@ import { Study } from "../../../src/study/study.js";
 import type { Task } from "../../../src/train/task.js";
 
 const fake = vi.hoisted(() => ({
+  evalStrategies: [] as string[],
   /** Seeds trained, and splits scored, in order. */
   trained: [] as number[],
   scored: [] as string[],
@@ -20,17 +21,20 @@ const fake = vi.hoisted(() => ({
 
 vi.mock("../../../src/train/trainer.js", () => ({
   Trainer: {
-    open: async (_task: unknown, _options: unknown, lanes: { seed: number }[]) => ({
+    open: async (_task: unknown, { evalStrategy }: FinalistOptions, lanes: { seed: number }[]) => ({
       session: {},
       totalSteps: 7,
       totals: { cache: { hits: 2, misses: 1, bytes: lanes.length } },
       stepsPerEpoch: 7,
       rowsIn: (steps: number) => 16 * steps,
       run: async () => {
+        fake.evalStrategies.push(evalStrategy);
         fake.trained.push(...lanes.map(({ seed }) => seed));
         const cost = { seconds: 1, flops: 2, tokens: 9, trainedParameters: 3, steps: 7, best: null };
         return lanes.map(({ seed }) => ({
-          state: fake.diverges.has(seed) ? "diverged" : "completed",
+          ...(fake.diverges.has(seed)
+            ? { state: "diverged", final: null }
+            : { state: "completed", final: { accuracy: fake.accuracy(seed), loss: 0.1 } }),
           ...cost,
         }));
       },
@@ -73,6 +77,7 @@ class Folder implements ModelFile {
 let study: Study;
 beforeEach(async () => {
   Object.assign(fake, {
+    evalStrategies: [],
     trained: [],
     scored: [],
     diverges: new Set(),
@@ -96,6 +101,14 @@ describe("retraining", () => {
     expect(fake.trained).toEqual([1, 2, 3, 4]);
   });
 
+  test("is scored on the way only where that decides something", async () => {
+    const one = { evalStrategy: "epoch", seeds: [1] } as const;
+    await go(finalist({ ...one, key: "a" }));
+    await go(finalist({ ...one, key: "b", loadBestModelAtEnd: true }));
+    await go(finalist({ ...one, key: "c", earlyStoppingPatience: 2 }));
+    expect(fake.evalStrategies).toEqual(["no", "epoch", "epoch"]);
+  });
+
   test("of another winner shares nothing with what is stored, and its model replaces the other's", async () => {
     const folder = new Folder();
     await go(finalist(), folder);
@@ -117,7 +130,7 @@ describe("retraining", () => {
       const { seeds, diverged } = await go(finalist(), folder);
       expect([seeds.map((s) => s.seed), diverged]).toEqual([[2], [1, 3]]);
     }
-    expect(fake.scored).toEqual(["validation 2", "test 2"]);
+    expect(fake.scored).toEqual(["test 2"]);
     expect(folder.mark).toBe("weights of 2");
     expect(fake.trained).toEqual([1, 2, 3]);
   });

@@ -6,6 +6,7 @@ import { resolve } from "../../../src/config/resolve.js";
 import { trainOptions } from "../../../src/config/schema.js";
 import type { TrainOptions } from "../../../src/index.js";
 import { Lane, type LaneOptions } from "../../../src/train/lane.js";
+import type { Scores } from "../../../src/train/metrics.js";
 import { openTask } from "../../../src/train/task.js";
 import { Trainer } from "../../../src/train/trainer.js";
 import { endState } from "../../../src/train/trainer-state.js";
@@ -46,6 +47,8 @@ describe("a lane", () => {
   });
 });
 
+const pickScores = ({ accuracy, loss }: Scores): Scores => ({ accuracy, loss });
+
 describe("a trainer", () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-trainer-"));
   const at = (name: string) => path.join(folder, name);
@@ -83,6 +86,24 @@ describe("a trainer", () => {
     expect(await scored({ numTrainEpochs: 16 })).toEqual([4, 8, 16]);
     expect(await scored({ numTrainEpochs: 3 })).toEqual([1, 2, 3]);
     expect(await scored({ maxSteps: 2 })).toEqual([2 / 3]);
+  });
+
+  test("ends with the weights of its last evaluation, or of its best: that is the final one", async () => {
+    const rising = { embeddings: 0, "layer.0": 0, "layer.1": 3e-2, head: 3e-1 }; // too fast to end at its best
+    const run = async (loadBestModelAtEnd: boolean) => {
+      const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl") };
+      const { config } = resolve(trainOptions, { ...files, numTrainEpochs: 6, loadBestModelAtEnd });
+      await using task = await openTask(config);
+      await using trainer = await Trainer.open(task, config, [{ rates: rising, seed: 1 }]);
+      const [outcome] = await trainer.run({});
+      const { accuracy, loss } = await trainer.score(0, task.splits.validation);
+      expect({ accuracy, loss }).toEqual(pickScores(outcome!.final!));
+      return outcome!;
+    };
+    const [last, best] = [await run(false), await run(true)];
+    expect(last.final).toEqual(last.evaluations.at(-1));
+    expect(best.final).toEqual(best.best);
+    expect(best.final).not.toEqual(last.final);
   });
 
   test("scores some rows as it scores them among all", async () => {
