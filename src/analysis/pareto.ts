@@ -13,11 +13,16 @@ export function oriented(value: number, direction: Direction): number {
   return direction === "maximize" ? value : -value;
 }
 
-/** Best first; ties by lower number. */
+/** Best first; ties by fewer FLOPs, as the search chooses, then by lower number. */
 export function bestTrials(trials: readonly LayerTrial[], direction: Direction): LayerTrial[] {
   return trials
     .filter(isUsable)
-    .sort((a, b) => oriented(b.value, direction) - oriented(a.value, direction) || a.number - b.number);
+    .sort(
+      (a, b) =>
+        oriented(b.value, direction) - oriented(a.value, direction) ||
+        a.cost.flops - b.cost.flops ||
+        a.number - b.number,
+    );
 }
 
 /**

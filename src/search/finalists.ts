@@ -111,9 +111,9 @@ export async function retrain(
   }
   const best = scoredOf(done).reduce<Scored | null>((a, b) => (a && !isBetter(b, a) ? a : b), null);
   if (model && best && !(best.model !== null && (await model.holds(best.model)))) {
-    await study.setUserAttrs({
-      [seedKey(options, best.seed)]: { ...best, model: await rewrite(task, options, best, model, signal) },
-    });
+    const rewritten = await rewrite(task, options, best, model, signal);
+    cache = addCache(cache, rewritten.cache);
+    await study.setUserAttrs({ [seedKey(options, best.seed)]: { ...best, model: rewritten.model } });
   }
   return {
     seeds: seeds.flatMap((seed) => {
@@ -165,14 +165,15 @@ async function rewrite(
   { seed, ...scored }: Scored,
   model: ModelFile,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<{ model: string; cache: CacheUse }> {
   await using trainer = await openTrainer(task, options, [seed]);
   const { stateOf } = await runLogged(trainer, options, 1, signal);
-  return model.write(trainer.session, 0, seed, {
+  const written = await model.write(trainer.session, 0, seed, {
     validation: { accuracy: scored.validation, loss: scored.validationLoss },
     test: { accuracy: scored.test, loss: scored.testLoss },
     trainerState: stateOf(0),
   });
+  return { model: written, cache: trainer.totals.cache };
 }
 
 const scoredOf = (done: ReadonlyMap<number, StoredSeed>): Scored[] =>

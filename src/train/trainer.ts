@@ -187,8 +187,8 @@ export class Trainer implements AsyncDisposable {
     let perChunk = 4;
     while (this.#step < this.totalSteps && this.#lanes.some((lane) => lane.active)) {
       signal?.throwIfAborted();
-      const steps = Math.min(perChunk, this.#untilStop());
       const evaluation = Math.min(this.#nextEvaluation(), this.totalSteps);
+      const steps = Math.min(perChunk, this.#untilStop(evaluation));
       const seconds = await this.#runChunk(steps, hooks, signal);
       perChunk = Math.max(1, Math.min(64, Math.round((steps * CHUNK_MS) / Math.max(1, seconds * 1e3))));
       if (this.#step === evaluation) await this.#evaluateAll(hooks, signal);
@@ -278,12 +278,11 @@ export class Trainer implements AsyncDisposable {
     return results.seconds;
   }
 
-  /** Steps to the next evaluation, checkpoint or the end. */
-  #untilStop(): number {
-    const stops = [this.totalSteps, this.#nextEvaluation()];
+  /** Steps to the next evaluation, which is at the end at the latest, or checkpoint. */
+  #untilStop(evaluation: number): number {
     const { saveSteps } = this.options;
-    if (saveSteps !== undefined) stops.push(next(this.#step, saveSteps));
-    return Math.min(...stops) - this.#step;
+    const stop = saveSteps === undefined ? evaluation : Math.min(evaluation, next(this.#step, saveSteps));
+    return stop - this.#step;
   }
 
   /** The first step after this one that is scored, the last one left out. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { analyseLayers } from "../../../src/analysis/layers.js";
-import { history, paretoFront } from "../../../src/analysis/pareto.js";
+import { bestTrials, history, paretoFront } from "../../../src/analysis/pareto.js";
 import { powerStatement } from "../../../src/analysis/power.js";
 import { Random } from "../../../src/analysis/random.js";
 import type { LayerTrial } from "../../../src/analysis/types.js";
@@ -226,6 +226,12 @@ describe("history and Pareto front", () => {
     expect(history(trials, "maximize").map((p) => p.best)).toEqual([0.7, 0.7, 0.7, 0.9, 0.9, 0.9, 0.9, 0.9]);
     expect(history(trials, "minimize").map((p) => p.best)).toEqual([0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7]);
     expect(history([trial(0, null, 1, "FAIL")], "maximize")[0]!.best).toBeNull();
+  });
+
+  it("the best first, of equals the cheaper, then the earlier", () => {
+    const numbers = (list: readonly LayerTrial[]) => bestTrials(list, "maximize").map((t) => t.number);
+    expect(numbers([trial(9, 0.9, 3), ...trials])).toEqual([9, 3, 5, 6, 4, 7, 0]);
+    expect(bestTrials(trials, "minimize")[0]!.number).toBe(0);
   });
 
   it("no trial on the front is matched by a cheaper one; equals share it", () => {

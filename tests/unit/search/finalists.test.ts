@@ -139,8 +139,9 @@ describe("retraining", () => {
     await go(finalist(), new Folder());
     fake.scored.length = 0;
     const elsewhere = new Folder();
-    await go(finalist(), elsewhere);
+    const { cache } = await go(finalist(), elsewhere);
     expect(elsewhere.mark).toBe("weights of 3");
+    expect(cache).toEqual({ hits: 2, misses: 1, bytes: 1 });
     expect([fake.trained, fake.scored]).toEqual([[1, 2, 3, 3], []]);
     elsewhere.mark = "something else";
     await go(finalist(), elsewhere);
