@@ -261,7 +261,7 @@ export const searchOptions = {
   load_best_model_at_end: option(z.boolean().default(false), {
     kind: "boolean",
     group: "evaluation",
-    doc: "end retrainings with the weights of their best evaluation; a trial's value is always its last evaluation",
+    doc: "score retrainings as eval_strategy says and end them with the weights of the best evaluation; else, as trials, they are scored at their end and stay there",
   }),
   test: option(z.string().min(1), {
     kind: "string",

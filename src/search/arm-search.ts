@@ -75,10 +75,11 @@ async function runTrials(
 ): Promise<CacheUse> {
   const { phase, seed, dataSeed } = options;
   const rates = trials.map((trial) => decodeRates(task.groups, trial.params));
+  const evalStrategy = evaluationsOf(options);
   await using trainer = await Trainer.open(
     task,
     // The objective is the last evaluation's accuracy: nothing of a trial is kept, so nothing needs restoring.
-    { ...options, loadBestModelAtEnd: false, evalStrategy: evaluationsOf(options) },
+    { ...options, loadBestModelAtEnd: false, evalStrategy },
     rates.map((r) => ({ rates: r, seed, dataSeed })),
   );
   const outcomes = await trainer.run(
@@ -94,7 +95,7 @@ async function runTrials(
     },
     signal,
   );
-  const comparable = evaluationsOf(options) !== "rungs";
+  const comparable = evalStrategy !== "rungs";
   const results = trials.map(
     (trial, lane) => [trial, resultOf(trial, rates[lane]!, outcomes[lane]!, comparable)] as const,
   );

@@ -1,6 +1,6 @@
 /**
- * Where a pruner looks, and how closely. On little data validation is often larger than train, and scoring all of it on the
- * way cost more than pruning saved: a rung scores a sample, so that it costs a small part of a trial.
+ * Where a pruner looks, and how closely. On little data validation is often as large as train: scoring all of it three
+ * times on the way cost about what pruning saved. A rung scores a sample, so that it costs a small part of a trial.
  */
 import { epochOrder } from "../data/batches.js";
 

@@ -63,7 +63,7 @@ export interface LaneOutcome {
   readonly steps: number;
   readonly evaluations: readonly Evaluation[];
   readonly best: Evaluation | null;
-  /** Of the weights the lane ends with: the last, or with `loadBestModelAtEnd` the best. Null before the first. */
+  /** Of the weights the lane ends with: the last, or with `loadBestModelAtEnd` the best. Null when it diverged. */
   readonly final: Evaluation | null;
   /** Wall seconds, those of a chunk shared equally by the lanes that ran in it. */
   readonly seconds: number;
@@ -85,7 +85,6 @@ export class Trainer implements AsyncDisposable {
   readonly stepsPerEpoch: number;
   readonly #warm: number;
   readonly #rungs: readonly number[];
-  readonly #rungRows: Int32Array;
   readonly #lanes: readonly Lane[];
   #step = 0;
   #totals = NO_TOTALS;
@@ -106,9 +105,6 @@ export class Trainer implements AsyncDisposable {
     );
     this.#warm = warmupSteps(options.warmupSteps, this.totalSteps);
     this.#rungs = rungSteps(this.totalSteps, this.stepsPerEpoch);
-    const { train, validation } = task.splits;
-    const trainedTokens = train.encoded.ids.length * (this.totalSteps / this.stepsPerEpoch);
-    this.#rungRows = rungRows(validation.encoded.offsets, trainedTokens);
     this.#lanes = lanes.map((lane) => new Lane(lane, options));
   }
 
@@ -299,9 +295,15 @@ export class Trainer implements AsyncDisposable {
     }
   }
 
+  #rungRows(): Int32Array {
+    const { train, validation } = this.task.splits;
+    const trainedTokens = train.encoded.ids.length * (this.totalSteps / this.stepsPerEpoch);
+    return rungRows(validation.encoded.offsets, trainedTokens);
+  }
+
   async #evaluateAll(hooks: TrainerHooks, signal?: AbortSignal): Promise<void> {
     const atRung = this.options.evalStrategy === "rungs" && this.#step < this.totalSteps;
-    const rows = atRung ? this.#rungRows : undefined;
+    const rows = atRung ? this.#rungRows() : undefined;
     for (const [i, lane] of this.#lanes.entries()) {
       if (!lane.active) continue;
       const begin = performance.now();
@@ -332,8 +334,8 @@ export class Trainer implements AsyncDisposable {
   }
 
   #final({ state, best, evaluations }: Lane): Evaluation | null {
-    const usable = state === "completed" || state === "stopped-early";
-    return (usable && this.options.loadBestModelAtEnd ? best : evaluations.at(-1)) ?? null;
+    if (state === "diverged") return null;
+    return this.options.loadBestModelAtEnd ? best : (evaluations.at(-1) ?? null);
   }
 
   #outcome(i: number): LaneOutcome {

@@ -6,7 +6,6 @@ import { resolve } from "../../../src/config/resolve.js";
 import { trainOptions } from "../../../src/config/schema.js";
 import type { TrainOptions } from "../../../src/index.js";
 import { Lane, type LaneOptions } from "../../../src/train/lane.js";
-import type { Scores } from "../../../src/train/metrics.js";
 import { openTask } from "../../../src/train/task.js";
 import { Trainer } from "../../../src/train/trainer.js";
 import { endState } from "../../../src/train/trainer-state.js";
@@ -46,8 +45,6 @@ describe("a lane", () => {
     expect([lane.best?.step, lane.state]).toEqual([3, "stopped-early"]);
   });
 });
-
-const pickScores = ({ accuracy, loss }: Scores): Scores => ({ accuracy, loss });
 
 describe("a trainer", () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-trainer-"));
@@ -97,13 +94,20 @@ describe("a trainer", () => {
       await using trainer = await Trainer.open(task, config, [{ rates: rising, seed: 1 }]);
       const [outcome] = await trainer.run({});
       const { accuracy, loss } = await trainer.score(0, task.splits.validation);
-      expect({ accuracy, loss }).toEqual(pickScores(outcome!.final!));
+      expect(outcome!.final).toMatchObject({ accuracy, loss });
       return outcome!;
     };
     const [last, best] = [await run(false), await run(true)];
     expect(last.final).toEqual(last.evaluations.at(-1));
     expect(best.final).toEqual(best.best);
     expect(best.final).not.toEqual(last.final);
+  });
+
+  test("a lane that diverges has evaluations and no final one: the weights it ends with were not scored", async () => {
+    const tooFast = { ...deep, "layer.1": 1e30 };
+    const { outcomes } = await run({ evalStrategy: "steps", evalSteps: 1 }, [tooFast]);
+    expect(outcomes[0]).toMatchObject({ state: "diverged", final: null });
+    expect(outcomes[0]!.evaluations.length).toBeGreaterThan(0);
   });
 
   test("scores some rows as it scores them among all", async () => {
