@@ -1,12 +1,14 @@
 /**
  * A study: a search over a space, remembered in a store. Trials come in three arms, in this order: warm starts that were
- * queued, the randomised arm (independent draws, never pruned: it carries all inference), then the sampler's proposals.
- * Which arm a trial belongs to is a function of the trials before it, so a study that was killed goes on as it would have.
+ * queued, the randomised arm (a Latin hypercube sample, never pruned: it carries all inference), then the sampler's
+ * proposals. Which arm a trial belongs to is a function of the trials before it, so a study that was killed goes on as it
+ * would have. In a study that somebody else began, the randomised arm is drawn trial by trial, independently.
  */
 import { StoreError } from "../errors.js";
 import type { Pruner } from "./pruner.js";
 import { Rng } from "./rng.js";
 import type { Sampler } from "./sampler.js";
+import { latinHypercube } from "./samplers/latin-hypercube.js";
 import { RandomSampler } from "./samplers/random.js";
 import { checkSpaceAgainst, distributionsOf, validateSpace } from "./space.js";
 import type { Attrs, Store, StoredStudy, TrialResult } from "./store.js";
@@ -143,20 +145,16 @@ export class Study {
   }
 
   /**
-   * Queues what a new study can run without knowing results: the starts, then the whole randomised arm, each of its draws a
-   * function of seed and turn. In one step: a study that is killed meanwhile has all of them or none.
+   * Queues what a new study can run without knowing results: the starts, then the whole randomised arm (`latinHypercube`).
+   * In one step: a study that is killed meanwhile has all of them or none.
    *
    * @returns false, and nothing is queued, when the study has trials already.
    */
   async queueFirst(starts: readonly Start[]): Promise<boolean> {
-    const { space, seed, direction, nRandomTrials, store } = this.options;
-    const draws = Array.from({ length: nRandomTrials }, (_, i): Start => {
-      const rng = new Rng(seed, starts.length + i, "random" satisfies Arm);
-      return {
-        params: this.#random.propose(space, [], rng, { direction, fixed: {} }),
-        userAttrs: { arm: "random" },
-      };
-    });
+    const { space, seed, nRandomTrials, store } = this.options;
+    const draws = latinHypercube(space, nRandomTrials, seed).map(
+      (params): Start => ({ params, userAttrs: { arm: "random" satisfies Arm } }),
+    );
     const waiting = [...starts, ...draws].map(({ params, userAttrs }) => ({
       state: "WAITING" as const,
       userAttrs: { arm: "warm-start", ...userAttrs },

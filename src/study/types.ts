@@ -41,7 +41,7 @@ export interface Dimension {
 /** Ordered: a `when` may look at earlier dimensions only. */
 export type Space = readonly Dimension[];
 
-/** Which part of the study proposed a trial. Inference about layers uses only "random" (independent, never pruned). */
+/** Which part of the study proposed a trial. Inference about layers uses only "random" (drawn beforehand, never pruned). */
 export type Arm = "warm-start" | "random" | "optimized";
 
 /** A trial as stored. Immutable once its state is COMPLETE, PRUNED or FAIL. */

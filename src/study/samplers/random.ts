@@ -4,10 +4,7 @@ import type { ProposeContext, Sampler } from "../sampler.js";
 import { walk } from "../space.js";
 import type { Distribution, Params, ParamValue, Space, TrialRecord } from "../types.js";
 
-/**
- * Independent uniform draws, on the log scale where a dimension says so; blind to history. The only proposals from which
- * anything may be inferred about layers.
- */
+/** Independent uniform draws, on the log scale where a dimension says so; blind to history. */
 export class RandomSampler implements Sampler {
   readonly name = "random";
 
@@ -18,18 +15,24 @@ export class RandomSampler implements Sampler {
   }
 }
 
+/** One uniform draw (`valueAt`). */
+export const drawUniform = (distribution: Distribution, rng: Rng) => valueAt(distribution, rng.uniform());
+
 /**
- * One uniform draw. Every grid point of a stepped or integer dimension is equally likely: the interval drawn from reaches
- * half a step beyond both ends. On a log scale that holds for the logarithm, as in Optuna.
+ * The value below which a share `u` of the uniform distribution lies. Every choice and every grid point of a stepped or
+ * integer dimension has an equal part of [0, 1): the interval behind it reaches half a step beyond both ends. On a log scale
+ * that holds for the logarithm, as in Optuna.
+ *
+ * @param u 0 ≤ u < 1.
  */
-export function drawUniform(distribution: Distribution, rng: Rng): ParamValue {
+export function valueAt(distribution: Distribution, u: number): ParamValue {
   const d = normalized(distribution);
   if (isSingle(d)) return firstValue(d);
-  if (d.kind === "categorical") return d.choices[rng.int(d.choices.length)] as ParamValue;
+  if (d.kind === "categorical") return d.choices[Math.floor(u * d.choices.length)] as ParamValue;
   const step = d.kind === "int" ? (d.step ?? 1) : (d.step ?? 0);
+  const between = (from: number, to: number) => from + (to - from) * u;
   const [from, to] = [d.low - step / 2, d.high + step / 2];
-  const x = d.log ? Math.exp(rng.uniform(Math.log(from), Math.log(to))) : rng.uniform(from, to);
-  return onGrid(d, x);
+  return onGrid(d, d.log ? Math.exp(between(Math.log(from), Math.log(to))) : between(from, to));
 }
 
 /** The nearest value of the grid, within the range. */

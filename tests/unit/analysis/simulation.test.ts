@@ -12,6 +12,7 @@ import { groupedQ } from "../../../src/analysis/multiplicity.js";
 import { Random } from "../../../src/analysis/random.js";
 import { METHOD_NAMES, METHODS } from "../../../src/analysis/ranking.js";
 import type { LayerTrial } from "../../../src/analysis/types.js";
+import { latinHypercube } from "../../../src/study/samplers/latin-hypercube.js";
 import { GROUPS, randomTrials } from "./arms.js";
 
 const FOUR = ["embeddings", "layer.0", "layer.1", "head"];
@@ -49,12 +50,15 @@ function adaptiveSearch(random: Random): { logs: LogRates; value: number }[] {
   return done;
 }
 
+/** As a study draws its randomised arm. */
 function randomSearch(random: Random): { logs: LogRates; value: number }[] {
   const evaluate = objective(random);
-  return Array.from({ length: TRIALS }, () => {
-    const logs = uniformRates(random);
-    return { logs, value: evaluate(logs) };
-  });
+  const space = GROUPS.map((name) => ({
+    name,
+    distribution: { kind: "float" as const, low: LOW, high: HIGH },
+  }));
+  const arm = latinHypercube(space, TRIALS, random.below(2 ** 31)) as unknown as LogRates[];
+  return arm.map((logs) => ({ logs, value: evaluate(logs) }));
 }
 
 /** Tests of idle layers that come out significant, and all of them. */
