@@ -60,7 +60,7 @@ export async function runSearch(
   const storage = config.storage ?? `sqlite:///${path.join(config.outputDir, "study.db")}`;
   await using store = SqliteStore.open(storage);
   const manifest = manifestOf(task, config);
-  const { layers, uniform } = await openStudies(store, task.groups, config, manifest, notify);
+  const { layers, uniform } = await openStudies(store, task, config, manifest, notify);
   const notices: ReportNotice[] = task.notices.map((text) => ({ tone: "info", text }));
   const warn = (text: string) => {
     notices.push({ tone: "warning", text });

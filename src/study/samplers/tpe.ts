@@ -14,6 +14,8 @@ export interface TpeSamplerOptions {
   readonly nEiCandidates?: number;
   /** Of trials with equal values, those that cost less rank higher. @default the earlier do, as in Optuna */
   readonly costOf?: (trial: TrialRecord) => number;
+  /** Complete trials count as equal to the best one when their values are this close to its value, or closer. @default 0 */
+  readonly toleranceOf?: (best: number) => number;
 }
 
 /**
@@ -27,12 +29,17 @@ export class TpeSampler implements Sampler {
   readonly name = "tpe";
   readonly #startup: number;
   readonly #candidates: number;
-  readonly #costOf: (trial: TrialRecord) => number;
+  readonly #ties: Ties;
 
-  constructor({ nStartupTrials = 10, nEiCandidates = 24, costOf = () => 0 }: TpeSamplerOptions = {}) {
+  constructor({
+    nStartupTrials = 10,
+    nEiCandidates = 24,
+    costOf = () => 0,
+    toleranceOf = () => 0,
+  }: TpeSamplerOptions = {}) {
     this.#startup = nStartupTrials;
     this.#candidates = nEiCandidates;
-    this.#costOf = costOf;
+    this.#ties = { costOf, toleranceOf };
   }
 
   propose(
@@ -41,7 +48,7 @@ export class TpeSampler implements Sampler {
     rng: Rng,
     { direction, fixed }: ProposeContext,
   ): Params {
-    const ranked = rank(history, direction, this.#costOf);
+    const ranked = rank(history, direction, this.#ties);
     const proposed = new Map<string, ParamValue>();
     if (ranked.length >= this.#startup) {
       const below = Math.min(Math.ceil(0.1 * ranked.length), 25);
@@ -88,14 +95,16 @@ export class TpeSampler implements Sampler {
   }
 }
 
+type Ties = Required<Pick<TpeSamplerOptions, "costOf" | "toleranceOf">>;
+
 /**
  * Trials that ended with something to learn from, best first: COMPLETE by value, then PRUNED, those that got further first,
- * those that reported nothing last. Ties by cost, then the earlier.
+ * those that reported nothing last. Ties, with the best within its tolerance, by cost, then by value, then the earlier.
  */
 function rank(
   history: readonly TrialRecord[],
   direction: Direction,
-  costOf: (trial: TrialRecord) => number,
+  { costOf, toleranceOf }: Ties,
 ): TrialRecord[] {
   const sign = direction === "maximize" ? -1 : 1;
   const scored = history.flatMap((t) => {
@@ -108,9 +117,20 @@ function rank(
     const value = t.intermediateValues.get(step)!;
     return [{ t, step, value: Number.isNaN(value) ? Number.POSITIVE_INFINITY : sign * value }];
   });
+  const complete = scored.filter(({ t }) => t.state === "COMPLETE");
+  const best = Math.min(...complete.map(({ value }) => value));
+  const tied = complete.length > 0 ? best + toleranceOf(sign * best) : best;
+  const shown = ({ step, value }: (typeof scored)[number]) =>
+    step === Number.POSITIVE_INFINITY && value <= tied ? best : value;
   const compare = (a: number, b: number) => (a === b ? 0 : a < b ? -1 : 1); // infinities too; the sort is stable
   return scored
-    .sort((a, b) => compare(b.step, a.step) || compare(a.value, b.value) || compare(costOf(a.t), costOf(b.t)))
+    .sort(
+      (a, b) =>
+        compare(b.step, a.step) ||
+        compare(shown(a), shown(b)) ||
+        compare(costOf(a.t), costOf(b.t)) ||
+        compare(a.value, b.value),
+    )
     .map(({ t }) => t);
 }
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { NonePruner } from "../../../src/study/pruners/none.js";
 import type { Sampler } from "../../../src/study/sampler.js";
 import { RandomSampler } from "../../../src/study/samplers/random.js";
-import { TpeSampler } from "../../../src/study/samplers/tpe.js";
+import { TpeSampler, type TpeSamplerOptions } from "../../../src/study/samplers/tpe.js";
 import { MemoryStore } from "../../../src/study/stores/memory.js";
 import { Study } from "../../../src/study/study.js";
 import type { Space, TrialRecord } from "../../../src/study/types.js";
@@ -73,23 +73,35 @@ test("random draws are told apart", async () => {
   expect(value).toBeLessThan(0.5 - 2.33 * deviation(runs));
 });
 
-test("of equal values the cheaper trials are what proposals follow", async () => {
+test("of equal values the cheaper trials are what proposals follow, of values within the tolerance too", async () => {
   const space: Space = [{ name: "x", distribution: { kind: "float", low: 0, high: 1 } }];
-  const propose = async (costOf?: (trial: TrialRecord) => number) => {
+  const propose = async (options: TpeSamplerOptions = {}, value = (_x: number) => 1) => {
     const xs: number[] = [];
     for (let seed = 0; seed < 20; seed++) {
       const study = await Study.create({
         ...{ store: new MemoryStore(), studyName: "s", direction: "maximize", space, seed },
-        ...{ sampler: new TpeSampler(costOf ? { costOf } : {}), pruner: new NonePruner() },
+        ...{ sampler: new TpeSampler(options), pruner: new NonePruner() },
         ...{ nRandomTrials: 20, manifest: {}, metricName: "value" },
       });
       await study.queueFirst([]);
-      for (let i = 0; i < 20; i++) await (await study.ask()).complete(1);
+      for (let i = 0; i < 20; i++) {
+        const trial = await study.ask();
+        await trial.complete(value(trial.params.x as number));
+      }
       xs.push((await study.ask()).params.x as number);
     }
     return xs.sort((a, b) => a - b)[10]!;
   };
-  expect(await propose((t) => t.params.x as number)).toBeLessThan(0.3);
-  expect(await propose((t) => -(t.params.x as number))).toBeGreaterThan(0.7);
+  const cheapLow = { costOf: (t: TrialRecord) => t.params.x as number };
+  expect(await propose(cheapLow)).toBeLessThan(0.3);
+  expect(await propose({ costOf: (t) => -cheapLow.costOf(t) })).toBeGreaterThan(0.7);
   expect(Math.abs((await propose()) - 0.5)).toBeLessThan(0.3);
+
+  // Slightly better the costlier it is, and no better below a half.
+  const value = (x: number) => (x < 0.5 ? 0.5 : 0.9 + 0.01 * x);
+  expect(await propose(cheapLow, value)).toBeGreaterThan(0.8);
+  expect(await propose({ ...cheapLow, toleranceOf: (best) => best - 0.9 }, value)).toBeGreaterThan(0.45);
+  expect(await propose({ ...cheapLow, toleranceOf: (best) => best - 0.9 }, value)).toBeLessThan(0.7);
+  // Where all cost the same, the best are followed as without a tolerance.
+  expect(await propose({ costOf: () => 1, toleranceOf: () => 1 }, value)).toBe(await propose({}, value));
 });
