@@ -61,12 +61,14 @@ describe("warm starts", () => {
   test("are the ones a careful user tries first", () => {
     expect(warmStarts(groups).map((w) => w.name)).toEqual([
       "uniform 5e-5",
-      "uniform 2e-5",
       "layer-wise decay 0.9",
       "last 2",
+      "last 1",
       "head only",
     ]);
-    expect(warmStarts(groups)[3]!.rates).toEqual({
+    const short = warmStarts(["embeddings", "layer.0", "layer.1", "head"]).map((w) => w.name);
+    expect(short.slice(2)).toEqual(["last 1", "head only"]);
+    expect(warmStarts(groups)[2]!.rates).toEqual({
       embeddings: 0,
       "layer.0": 0,
       "layer.1": 5e-5,
