@@ -1,8 +1,8 @@
 // permafrost_search.mjs — our side of search.mjs: the per-layer arm of a search through the public API. One JSON line.
 //   node permafrost_search.mjs '{"model": DIR, "train": F, "validation": F, "test": F, "trials": 6, "epochs": 10, "batch": 16}'
 // No baseline arm, and "randomTrials": 0 leaves out the randomised one; as the peer does, a trial is evaluated after its
-// last epoch and none is stopped early ("pruner": "median" lets the search do what it does by default). A search keeps no trial's weights, so to score the best on test it
-// is trained once more: that, and reading model and data, counts in wall_s.
+// last epoch and none is stopped early ("pruner": "median" lets the search do what it does by default). A search keeps no
+// trial's weights, so to score the best on test it is trained once more: that, and reading model and data, counts in wall_s.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";

@@ -284,12 +284,12 @@ export const searchOptions = {
     kind: "number",
     group: "search",
     hyphens: true,
-    doc: "trials of the randomised arm, which carries the layer analysis; default: 40 % of the trials",
+    doc: "trials of the randomised arm (a Latin hypercube sample), which carries the layer analysis; default: 40 % of the trials",
   }),
   sampler: option(z.enum(["tpe", "random"]).default("tpe"), {
     kind: "string",
     group: "search",
-    doc: "proposes trials after the randomised arm",
+    doc: "proposes trials after the randomised arm; tpe takes accuracies within a standard error of the best as equal and follows the cheaper trials",
   }),
   pruner: option(z.enum(["median", "none"]).default("median"), {
     kind: "string",

@@ -13,7 +13,7 @@ const HEAD_RATE = 1e-3;
 /**
  * Uniform 5e-5, layer-wise decay 0.9 from 5e-5 (`decayedRates`), then at 5e-5 the upper half of the layers alone and the last
  * one alone, and the head alone: from all depths, since a cheap one that is good saves the search most. Uniform 2e-5, the
- * other usual rate, is left to the baseline: with 200 rows it was the worst of the full ones on banking and on SST-2.
+ * other usual rate, is left to the baseline: with about 200 rows it was the worst of the full ones on banking and on SST-2.
  */
 export function warmStarts(groups: readonly string[]): WarmStart[] {
   const encoder = groups.slice(0, -1);

@@ -33,10 +33,9 @@ export class Rng {
     return word;
   }
 
-  /** Uniform over [0, 1) with 53 bits, or over [low, high). */
-  uniform(low = 0, high = 1): number {
-    const bits = (this.uint32() >>> 5) * 2 ** 26 + (this.uint32() >>> 6);
-    return low + (high - low) * (bits / 2 ** 53);
+  /** Uniform over [0, 1) with 53 bits. */
+  uniform(): number {
+    return ((this.uint32() >>> 5) * 2 ** 26 + (this.uint32() >>> 6)) / 2 ** 53;
   }
 
   /** Uniform over 0 … n − 1. @param n 1 … 2^32; rejection keeps it unbiased. */

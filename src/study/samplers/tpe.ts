@@ -117,11 +117,10 @@ function rank(
     const value = t.intermediateValues.get(step)!;
     return [{ t, step, value: Number.isNaN(value) ? Number.POSITIVE_INFINITY : sign * value }];
   });
-  const complete = scored.filter(({ t }) => t.state === "COMPLETE");
-  const best = Math.min(...complete.map(({ value }) => value));
-  const tied = complete.length > 0 ? best + toleranceOf(sign * best) : best;
-  const shown = ({ step, value }: (typeof scored)[number]) =>
-    step === Number.POSITIVE_INFINITY && value <= tied ? best : value;
+  const isComplete = ({ step }: { step: number }) => step === Number.POSITIVE_INFINITY;
+  const best = Math.min(...scored.filter(isComplete).map(({ value }) => value));
+  const tied = Number.isFinite(best) ? best + toleranceOf(sign * best) : best;
+  const shown = (s: (typeof scored)[number]) => (isComplete(s) && s.value <= tied ? best : s.value);
   const compare = (a: number, b: number) => (a === b ? 0 : a < b ? -1 : 1); // infinities too; the sort is stable
   return scored
     .sort(
