@@ -236,8 +236,8 @@ Napi::Value describe_plan(Info info) {
     shape.S2 += int64_t(n) * n;
   }
   // The costs are int64: no sum of them may overflow. Far more than any epoch has.
-  const double widest = double(std::max({config.hidden, config.ffn, config.labels}));
-  const double most = double(config.layers + 2) * (20.0 * double(shape.S2) * config.hidden + 30.0 * double(shape.T) * widest * widest);
+  const double widest = double(std::max({config.hidden, config.ffn, config.labels}));  // beside hidden: no weight is wide both ways
+  const double most = double(config.layers + 2) * config.hidden * (20.0 * double(shape.S2) + 30.0 * double(shape.T) * widest);
   if (most > 4e18) args::reject(info.Env(), "ERR_RANGE", "lengths: expected fewer tokens, received " + std::to_string(shape.T));
   Plan plan = box->session->plan(lane, cached);
   return results::plan_description(info.Env(), *box->model->model, plan, shape);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 namespace permafrost {
 
@@ -54,7 +55,11 @@ bool PrefixCache::place_in_memory(Entry& entry) {
       forget(victim);
     }
   }
-  entry.memory_ = Floats::zeroed(entry.floats_);
+  try {
+    entry.memory_ = Floats::zeroed(entry.floats_);
+  } catch (const std::bad_alloc&) {
+    return false;  // the budget is more than there is
+  }
   entry.data_ = entry.memory_.data();
   memory_ += bytes;
   return true;

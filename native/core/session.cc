@@ -92,6 +92,7 @@ float* Session::arena(Worker& w, Plan& plan) const {
   const BatchShape& s = w.batch.shape;
   if (w.placed != &plan || s.T > w.capacity_T || s.B > w.capacity_B) {
     if (w.placed != &plan) w.capacity_T = w.capacity_B = 0;
+    w.placed = nullptr;  // until there is memory for it
     // As the first batch needs, then by an eighth at least: slightly longer batches do not move the arena each time.
     if (s.T > w.capacity_T) w.capacity_T = std::max(s.T, w.capacity_T + w.capacity_T / 8);
     w.capacity_B = std::max(w.capacity_B, s.B);
