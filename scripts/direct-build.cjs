@@ -77,7 +77,7 @@ function newestHeader(...folders) {
   for (const folder of folders) {
     if (!fs.existsSync(folder)) continue;
     for (const entry of fs.readdirSync(folder, { recursive: true })) {
-      if (/\.(h|hpp|inc)$/.test(entry)) newest = Math.max(newest, mtime(path.join(folder, entry)));
+      if (/\.(h|inl)$/.test(entry)) newest = Math.max(newest, mtime(path.join(folder, entry)));
     }
   }
   return newest;

@@ -133,6 +133,7 @@ async function withCompiler() {
     flags: [
       "-DNAPI_VERSION=8",
       "-DNODE_ADDON_API_CPP_EXCEPTIONS",
+      "-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
       "-DNODE_GYP_MODULE_NAME=permafrost",
       "-isystem",
       path.dirname(require.resolve("node-addon-api")),

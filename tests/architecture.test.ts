@@ -18,7 +18,7 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A client of the API: the option tables and what reads a file or the machine are beside it.
-  cli: ["index.ts", "config", "data/reader.ts", "models/atomic.ts", "native"],
+  cli: ["index.ts", "config", "analysis/words.ts", "data/reader.ts", "models/atomic.ts", "native"],
   "index.ts": ["*"],
   "tfjs.ts": ["*", "type index.ts"],
   config: ["search", "study", "train", "models", "data", "native/contract.ts"],
@@ -132,7 +132,7 @@ test("every relative import names a file", () => {
 });
 
 test("includes in native/ run addon ▸ core ▸ kernels, and only the addon knows Node", () => {
-  const files = filesIn("native", /\.(h|cc|inc|cu|cuh)$/);
+  const files = filesIn("native", /\.(h|cc|inl|cu|cuh)$/);
   const arrows = files.flatMap((file) =>
     includesOf(file, readFileSync(path.join(root, "native", file), "utf8")),
   );
@@ -154,6 +154,20 @@ test("native/sources.json lists every source file once, and no other", () => {
     const there = filesIn(folder, /\.cc$/).map((file) => `${folder}/${file}`);
     expect([...(groups[group] ?? [])].sort(), `native/sources.json, "${group}"`).toEqual(there);
   }
+});
+
+test("the three ways to build the addon define the same for Node's headers", () => {
+  const defined = (file: string) => {
+    const text = readFileSync(path.join(root, file), "utf8");
+    return [...new Set(text.match(/NAPI_VERSION=\d+|NODE_(ADDON_)?API_[A-Z_]*EXCEPTIONS/g))].sort();
+  };
+  const wanted = [
+    "NAPI_VERSION=8",
+    "NODE_ADDON_API_CPP_EXCEPTIONS",
+    "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+  ];
+  for (const file of ["CMakeLists.txt", "binding.gyp", "scripts/install.cjs"])
+    expect(defined(file), file).toEqual(wanted);
 });
 
 test("only src/cli/ writes to the terminal", () => {
