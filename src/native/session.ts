@@ -13,7 +13,14 @@ import type {
 /** Owner of a session in the core: K lanes trained over the datasets of one model. One call at a time. */
 export class NativeSession implements AsyncDisposable {
   readonly #handle: SessionHandle;
-  readonly #cancel = () => addon().cancel(this.#handle);
+  readonly #cancel = () => {
+    try {
+      addon().cancel(this.#handle);
+    } catch (error) {
+      // Disposal has cancelled the work already. A listener of a signal that throws would end the process.
+      if ((error as NodeJS.ErrnoException).code !== "ERR_DISPOSED") throw error;
+    }
+  };
 
   constructor(handle: SessionHandle) {
     this.#handle = handle;

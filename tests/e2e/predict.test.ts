@@ -2,7 +2,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { exitCodeOf } from "../../src/cli/exit.js";
 import { predictCommand } from "../../src/cli/predict.js";
 import { resolve } from "../../src/config/resolve.js";
@@ -145,6 +145,26 @@ test("weights that are no numbers: noticed when loaded, an error naming the row 
     {},
     "broken",
   ));
+
+test("aborted after it was disposed, while it predicts: nothing is thrown where nobody can catch it", async () => {
+  const texts = Array.from({ length: 4000 }, (_, i) => `cat the red dog sun moon ${i}`);
+  const thrown = vi.fn();
+  process.on("uncaughtExceptionMonitor", thrown);
+  try {
+    for (const wait of [1, 3, 10, 30]) {
+      const [model, stop] = [await loadModel(at("cls")), new AbortController()];
+      const [running] = [model.predict(texts, { signal: stop.signal }).catch((error: unknown) => error)];
+      await new Promise((done) => setTimeout(done, wait));
+      const disposed = model[Symbol.asyncDispose]();
+      stop.abort();
+      await Promise.all([running, disposed]);
+    }
+    await new Promise((done) => setImmediate(done)); // where Node throws what a listener threw
+  } finally {
+    process.off("uncaughtExceptionMonitor", thrown);
+  }
+  expect(thrown).not.toHaveBeenCalled();
+});
 
 test("disposed while it predicts: every call in flight rejects with ERR_DISPOSED", async () => {
   const texts = Array.from({ length: 2000 }, (_, i) => `cat the red dog sun moon ${i}`);
