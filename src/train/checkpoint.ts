@@ -3,7 +3,7 @@
  * The order of rows and the dropout masks are functions of (seed, step), so the step is all the generator state there is.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { ConfigError, type Issue } from "../errors.js";
@@ -156,17 +156,32 @@ async function readState(file: string, { bytes, sha256 }: z.output<typeof fileFa
   return state;
 }
 
-function readPart(file: string): Promise<Buffer> {
-  return readFile(file).catch((cause: NodeJS.ErrnoException) => {
-    const received = cause.code === "ENOENT" ? "no such file" : (cause.code ?? cause.message);
+/** readFile, an update of a hash and a read take less than 2 GiB each; the state of a large model is more. */
+const PART = 2 ** 30;
+
+async function readPart(file: string): Promise<Buffer> {
+  try {
+    await using handle = await open(file);
+    const bytes = Buffer.allocUnsafeSlow((await handle.stat()).size);
+    let end = 0;
+    while (end < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, end, Math.min(PART, bytes.length - end), end);
+      if (bytesRead === 0) break;
+      end += bytesRead;
+    }
+    return bytes.subarray(0, end);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const received = code === "ENOENT" ? "no such file" : (code ?? message);
     throw broken([{ path: file, expected: "a file of a checkpoint", received }], cause);
-  });
+  }
 }
 
 const broken = (issues: readonly Issue[], cause?: unknown) =>
   new ConfigError("ERR_CHECKPOINT", "cannot go on from there", issues, { cause });
 
-const factsOf = (bytes: Uint8Array) => ({
-  bytes: bytes.length,
-  sha256: createHash("sha256").update(bytes).digest("hex"),
-});
+function factsOf(bytes: Uint8Array): z.output<typeof fileFacts> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += PART) hash.update(bytes.subarray(at, at + PART));
+  return { bytes: bytes.length, sha256: hash.digest("hex") };
+}

@@ -1,4 +1,5 @@
 /** A model folder and machine options as the core's spec. */
+import { statfsSync } from "node:fs";
 import os from "node:os";
 import { ConfigError } from "../errors.js";
 import type { ModelFolder } from "../models/types.js";
@@ -59,5 +60,20 @@ export function coreCacheBudget({
   cacheGib,
 }: MachineOptions): Pick<ModelSpec, "cacheBytes" | "cacheFileBytes" | "cacheDirectory"> {
   const bytes = cache === "off" ? 0 : Math.floor(cacheGib * 2 ** 30);
-  return { cacheBytes: bytes, cacheFileBytes: 8 * bytes, cacheDirectory: os.tmpdir() };
+  return { cacheBytes: bytes, cacheFileBytes: 8 * bytes, cacheDirectory: spillDirectory() };
+}
+
+/** Types of Linux's statfs that are memory, /tmp's on some systems: what is spilled there has left nothing. */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]); // tmpfs, ramfs
+
+/** Where temporary files go that are on a disk; none: "". */
+function spillDirectory(): string {
+  const onDisk = (folder: string) => {
+    try {
+      return process.platform !== "linux" || !IN_MEMORY.has(statfsSync(folder).type);
+    } catch {
+      return false;
+    }
+  };
+  return [os.tmpdir(), "/var/tmp"].find(onDisk) ?? "";
 }

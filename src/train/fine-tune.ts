@@ -118,7 +118,7 @@ export async function runFineTune(
     signal,
   );
   if (outcome!.state === "diverged") {
-    throw new TrainingError("ERR_NAN_LOSS", `the loss is not finite at step ${outcome!.steps + 1}`, [
+    throw new TrainingError("ERR_NAN_LOSS", `the loss is not finite after step ${outcome!.steps}`, [
       {
         path: "learning_rate_per_layer",
         expected: "rates that keep the loss finite",

@@ -19,7 +19,7 @@ export interface Evaluation extends Scores {
   readonly best: boolean;
 }
 
-/** diverged: a loss or gradient norm was not finite at step `steps` + 1. */
+/** diverged: a loss or gradient norm was not finite at step `steps` + 1, or the loss on validation after `steps`. */
 export type LaneEnd = "completed" | "stopped-early" | "pruned" | "diverged";
 
 export interface StoppingOptions {

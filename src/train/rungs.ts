@@ -10,9 +10,10 @@ const LEAST_ROWS = 64;
 /** Forward passes that a training step costs, backward included. */
 const PASSES_PER_STEP = 3;
 
-/** Steps completed at each rung: the ends of the epochs that complete a quarter and a half of the steps. */
+/** Steps completed at each rung: a quarter and a half of them, where there are four epochs or more to the end of an epoch. */
 export function rungSteps(totalSteps: number, stepsPerEpoch: number): number[] {
-  return [4, 2].map((part) => Math.ceil(totalSteps / part / stepsPerEpoch) * stepsPerEpoch);
+  const unit = totalSteps < 4 * stepsPerEpoch ? 1 : stepsPerEpoch;
+  return [4, 2].map((part) => Math.ceil(totalSteps / part / unit) * unit);
 }
 
 /**

@@ -311,6 +311,10 @@ export class Trainer implements AsyncDisposable {
       const seconds = (performance.now() - begin) / 1e3;
       lane.seconds += seconds;
       this.#totals = { ...this.#totals, seconds: this.#totals.seconds + seconds };
+      if (!Number.isFinite(loss)) {
+        lane.end("diverged");
+        continue;
+      }
       const evaluation = lane.record({
         step: this.#step,
         epoch: this.#step / this.stepsPerEpoch,

@@ -12,6 +12,11 @@ test("rungs are where a quarter and a half of the steps are done, at the end of 
   expect(rungSteps(16, 1)).toEqual([4, 8]);
 });
 
+test("trainings of less than four epochs have them within an epoch", () => {
+  expect(rungSteps(200, 625)).toEqual([50, 100]);
+  expect(rungSteps(36, 12)).toEqual([9, 18]);
+});
+
 test("a sample costs 2 % of the training, a step of which costs three passes", () => {
   const trained = 60_000;
   const rows = rungRows(offsets, trained);

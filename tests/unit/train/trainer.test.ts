@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,6 +11,20 @@ import { Trainer } from "../../../src/train/trainer.js";
 import { endState } from "../../../src/train/trainer-state.js";
 import { TrainingLog } from "../../../src/train/training-log.js";
 import { writeColours, writeTinyModel } from "../../e2e/tiny.js";
+
+/** Writes a NaN into the embedding of a token. */
+function spoilToken(file: string, token: number): void {
+  const bytes = readFileSync(file);
+  const data = 8 + Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.toString("utf8", 8, data)) as Record<
+    string,
+    { shape: number[]; data_offsets: number[] }
+  >;
+  const name = Object.keys(header).find((key) => key.endsWith("word_embeddings.weight"))!;
+  const { shape, data_offsets } = header[name]!;
+  bytes.writeUInt32LE(0x7fc00000, data + data_offsets[0]! + token * shape[1]! * 4);
+  writeFileSync(file, bytes);
+}
 
 describe("a lane", () => {
   const options = { rates: {}, seed: 1 };
@@ -81,8 +95,8 @@ describe("a trainer", () => {
     };
     expect(await scored({ numTrainEpochs: 10 })).toEqual([3, 5, 10]);
     expect(await scored({ numTrainEpochs: 16 })).toEqual([4, 8, 16]);
-    expect(await scored({ numTrainEpochs: 3 })).toEqual([1, 2, 3]);
-    expect(await scored({ maxSteps: 2 })).toEqual([2 / 3]);
+    expect(await scored({ numTrainEpochs: 3 })).toEqual([1, 5 / 3, 3]);
+    expect(await scored({ maxSteps: 2 })).toEqual([1 / 3, 2 / 3]);
   });
 
   test("ends with the weights of its last evaluation, or of its best: that is the final one", async () => {
@@ -110,6 +124,18 @@ describe("a trainer", () => {
     expect(outcomes[0]!.evaluations.length).toBeGreaterThan(0);
   });
 
+  test("a lane whose loss on validation is not finite has diverged, though its training loss was", async () => {
+    cpSync(at("model"), at("broken"), { recursive: true });
+    spoilToken(at("broken/model.safetensors"), 16); // "a": no training row has it
+    writeFileSync(at("a.jsonl"), '{"text":"a red cat","label":"red"}\n');
+    const files = { model: at("broken"), train: at("train.jsonl"), validation: at("a.jsonl") };
+    const { config } = resolve(trainOptions, files);
+    await using task = await openTask(config);
+    await using trainer = await Trainer.open(task, config, [{ rates: shallow, seed: 1 }]);
+    const [outcome] = await trainer.run({});
+    expect(outcome).toMatchObject({ state: "diverged", steps: 3, evaluations: [], final: null });
+  });
+
   test("scores some rows as it scores them among all", async () => {
     const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl") };
     const { config } = resolve(trainOptions, { ...files, maxSteps: 2 });
@@ -134,10 +160,10 @@ describe("a trainer", () => {
       { rates: deep, seed: 1 },
     ]);
     const [outcome] = await trainer.run({});
-    const rowsRight = outcome!.evaluations.map(({ accuracy }, i) => accuracy * (i < 1 ? 64 : 90));
-    expect(rowsRight).toHaveLength(2);
+    const rowsRight = outcome!.evaluations.map(({ accuracy }, i) => accuracy * (i < 2 ? 64 : 90));
+    expect(rowsRight).toHaveLength(3);
     for (const count of rowsRight) expect(count).toBeCloseTo(Math.round(count), 9);
-    expect(outcome!.evaluations[0]!.loss).not.toBe(outcome!.evaluations[1]!.loss);
+    expect(new Set(outcome!.evaluations.map(({ loss }) => loss)).size).toBe(3);
   });
 
   test("the cost of a lane leaves the prefix out exactly when the cache holds it", async () => {
