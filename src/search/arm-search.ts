@@ -4,10 +4,12 @@
  * that are queued need no results and are grouped by cost; the K of a group of proposals are asked for at once, each
  * knowing the parameters of those before it.
  */
+import { setTimeout } from "node:timers/promises";
 import type { SearchEvent, SearchPhase } from "../events.js";
 import type { TrialResult } from "../study/store.js";
-import type { Study } from "../study/study.js";
+import { armOf, type Study } from "../study/study.js";
 import type { Trial } from "../study/trial.js";
+import type { TrialRecord } from "../study/types.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Task } from "../train/task.js";
 import { addCache, type CacheUse, NO_TOTALS } from "../train/totals.js";
@@ -27,9 +29,12 @@ export interface ArmSearchOptions extends TrainerOptions {
   readonly deadline: number;
 }
 
+/** Milliseconds between looks at what another process runs. */
+const POLL_MS = 500;
+
 /**
- * Runs what is missing of the study's trials. Finished ones, also of an earlier process, are left as they are. When `signal`
- * aborts, those that run are given back to the queue.
+ * Runs what is missing of the study's trials. Finished ones, also of an earlier process, are left as they are; those that
+ * another one runs now are waited for. When `signal` aborts, those that run are given back to the queue.
  *
  * @returns what the trials read of the frozen prefix's cache.
  */
@@ -40,29 +45,48 @@ export async function searchArm(
   emit: (event: SearchEvent) => void,
   signal: AbortSignal,
 ): Promise<CacheUse> {
+  const { phase, nTrials, lanes, deadline } = options;
   let cache = NO_TOTALS.cache;
-  for (;;) {
+  for (let waits = 0; ; ) {
     signal.throwIfAborted();
+    const elsewhere = await study.runningElsewhere();
     const planned = await study.planned();
     const finished = planned.filter(isFinished).length;
-    const left = options.nTrials - finished;
-    if (left <= 0 || performance.now() > options.deadline) return cache;
-    const group = nextGroup(await study.queued(), task.groups, options.lanes);
-    const count = Math.min(left, group.length || options.lanes);
+    if (finished >= nTrials || performance.now() > deadline) return cache;
+    const group = nextGroup(await study.queued(), task.groups, lanes);
+    const count = Math.min(nTrials - finished - elsewhere, group.length || proposalsAtOnce(planned, options));
     const trials: Trial[] = [];
     try {
       for (let k = 0; k < count; k++) {
-        const trial = await study.ask(group[k]);
+        const trial = await study.ask(group[k], nTrials);
+        if (!trial) break;
         trials.push(trial);
-        emit({ type: "trialStart", phase: options.phase, number: trial.number, arm: trial.arm });
+        emit({ type: "trialStart", phase, number: trial.number, arm: trial.arm });
       }
-      cache = addCache(cache, await runTrials(study, trials, task, options, emit, signal));
+      if (trials.length > 0)
+        cache = addCache(cache, await runTrials(study, trials, task, options, emit, signal));
     } catch (error) {
       // Where the store fails too, the next process finds them running and nobody at it.
-      if (signal.aborted) await study.release(trials).catch(() => {});
+      await study.release(trials, signal.aborted ? "given back" : "lost").catch(() => {});
       throw error;
     }
+    if (trials.length > 0) continue;
+    if (waits++ === 0)
+      emit({ type: "notice", message: `${study.name}: waiting for trials that another process runs` });
+    await setTimeout(POLL_MS, undefined, { signal }).catch(() => {});
   }
+}
+
+/**
+ * Proposals made together know none of each other's results. On many cores a lane each would make of all that is left one
+ * blind draw: at most a quarter of them at once, two where there are few.
+ */
+function proposalsAtOnce(
+  planned: readonly TrialRecord[],
+  { nTrials, lanes }: Pick<ArmSearchOptions, "nTrials" | "lanes">,
+): number {
+  const proposals = nTrials - planned.filter((trial) => armOf(trial) !== "optimized").length;
+  return Math.min(lanes, Math.max(2, Math.floor(proposals / 4)));
 }
 
 async function runTrials(

@@ -29,7 +29,7 @@ const LOGGING_STEPS = 10;
 export interface Retrained {
   /** Those that trained to their end, by seed. */
   readonly seeds: readonly SeedResult[];
-  /** Those whose loss stopped being finite: nothing of them is scored. */
+  /** Those whose loss stopped being finite, or was not finite on test: nothing of them is scored. */
   readonly diverged: readonly number[];
   /** Of the trainings of this process. */
   readonly cache: CacheUse;
@@ -85,6 +85,10 @@ export async function retrain(
       }
       const validation = final!;
       const test = await trainer.score(lane, task.splits.test!, signal);
+      if (!Number.isFinite(test.loss)) {
+        await store({ seed, diverged: true }, seconds);
+        continue;
+      }
       const scores = {
         validation: validation.accuracy,
         validationLoss: validation.loss,

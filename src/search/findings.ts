@@ -18,7 +18,8 @@ import { isFinished, type TrialAttrs } from "./choice.js";
 
 /** A stored trial as the analysis reads it; null for one that never ran here (made by another program). */
 function layerTrial(record: TrialRecord): LayerTrial | null {
-  const { rates, seconds, flops, trained_parameters } = record.userAttrs as Partial<TrialAttrs>;
+  const { rates, validation_loss, seconds, flops, trained_parameters } =
+    record.userAttrs as Partial<TrialAttrs>;
   if (!rates || !isFinished(record)) return null;
   return {
     number: record.number,
@@ -27,6 +28,7 @@ function layerTrial(record: TrialRecord): LayerTrial | null {
     value: record.value,
     rates,
     globalRate: record.params.learning_rate as number,
+    validationLoss: validation_loss ?? null,
     cost: { seconds: seconds ?? 0, flops: flops ?? 0, trainedParameters: trained_parameters ?? 0 },
   };
 }

@@ -36,7 +36,8 @@ export function winnerModel(task: Task, config: SearchConfig, rates: LayerRates,
         dtype: config.saveDtype,
         rates,
         ...trained,
-        hyperparameters: hyperparametersOf({ ...config, seed }),
+        // A retraining's rows are in the order of its seed.
+        hyperparameters: hyperparametersOf({ ...config, seed, dataSeed: undefined }),
         summary: `Fine-tuned with a learning rate for each layer, found by permafrost in ${trials} trials; of ${config.nSeeds} seeds this is the one best on validation.`,
       });
       return mark();

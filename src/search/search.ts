@@ -60,12 +60,17 @@ export async function runSearch(
   const storage = config.storage ?? `sqlite:///${path.join(config.outputDir, "study.db")}`;
   await using store = SqliteStore.open(storage);
   const manifest = manifestOf(task, config);
-  const { layers, uniform } = await openStudies(store, task, config, manifest, notify);
+  using studies = await openStudies(store, task, config, manifest, notify);
+  const { layers, uniform } = studies;
   const notices: ReportNotice[] = task.notices.map((text) => ({ tone: "info", text }));
   const warn = (text: string) => {
     notices.push({ tone: "warning", text });
     notify(text);
   };
+  for (const { at, changed } of await layers.forcedResumes())
+    warn(
+      `Resumed with --force on ${at.slice(0, 10)} although ${changed.join(", ")} had changed: trials before and after are compared as if nothing had.`,
+    );
 
   const lanes = config.lanes ?? threadsOf(config);
   let cache = NO_TOTALS.cache;

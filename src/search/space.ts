@@ -48,6 +48,16 @@ export function uniformSpace(options: SpaceOptions): Space {
   ];
 }
 
+const clip = (x: number, [low, high]: readonly [number, number]) => Math.min(high, Math.max(low, x));
+
+/** Parameters of the uniform space, clipped to the ranges. */
+export function encodeUniform(rate: number, head: number, options: SpaceOptions): Params {
+  return {
+    learning_rate: clip(rate, options.learningRateRange),
+    "lr.head": clip(head, options.headLearningRateRange),
+  };
+}
+
 /** Peak rate per group; parameters of either space. rate = learning_rate · 10^(offset - mean offset of the trained groups). */
 export function decodeRates(groups: readonly string[], params: Params): Record<string, number> {
   const encoder = groups.slice(0, -1);
@@ -72,7 +82,6 @@ export function encodeRates(
   options: SpaceOptions,
 ): Params {
   const encoder = groups.slice(0, -1);
-  const clip = (x: number, [low, high]: readonly [number, number]) => Math.min(high, Math.max(low, x));
   const logs = encoder.flatMap((group) => (rates[group]! > 0 ? [Math.log10(rates[group]!)] : []));
   const mean = logs.reduce((a, b) => a + b, 0) / Math.max(1, logs.length);
   let freezeTo = 0;

@@ -1,8 +1,10 @@
 /** The two studies of a search: per-layer rates, and the uniform baseline beside it. */
 import { accuracyStandardError } from "../analysis/index.js";
 import type { SearchConfig } from "../config/schema.js";
+import type { Pruner } from "../study/pruner.js";
 import { MedianPruner } from "../study/pruners/median.js";
 import { NonePruner } from "../study/pruners/none.js";
+import type { Sampler } from "../study/sampler.js";
 import { RandomSampler } from "../study/samplers/random.js";
 import { TpeSampler } from "../study/samplers/tpe.js";
 import type { Store } from "../study/store.js";
@@ -11,16 +13,32 @@ import { type Start, Study, type StudyOptions } from "../study/study.js";
 import type { Task } from "../train/task.js";
 import { trainingFlops } from "./choice.js";
 import { type Manifest, randomTrials } from "./manifest.js";
-import { encodeRates, layerSpace, uniformSpace } from "./space.js";
-import { warmStarts } from "./warm-starts.js";
+import { encodeRates, encodeUniform, layerSpace, uniformSpace } from "./space.js";
+import { HEAD_RATE, warmStarts } from "./warm-starts.js";
 
-export interface Studies {
-  readonly layers: Study;
-  /** Null when no baseline was asked for. */
-  readonly uniform: Study | null;
+export class Studies implements Disposable {
+  constructor(
+    readonly layers: Study,
+    /** Null when no baseline was asked for. */
+    readonly uniform: Study | null,
+  ) {}
+
+  [Symbol.dispose](): void {
+    this.layers[Symbol.dispose]();
+    this.uniform?.[Symbol.dispose]();
+  }
 }
 
 export const STARTED = "permafrost:started_at";
+
+const SAMPLERS: Readonly<Record<SearchConfig["sampler"], (task: Task) => Sampler>> = {
+  tpe,
+  random: () => new RandomSampler(),
+};
+const PRUNERS: Readonly<Record<SearchConfig["pruner"], () => Pruner>> = {
+  median: () => new MedianPruner({ nStartupTrials: 5, nWarmupSteps: 1 }),
+  none: () => new NonePruner(),
+};
 
 /**
  * Creates or opens both, so that a name that is taken is found before anything is trained.
@@ -54,11 +72,8 @@ export async function openStudies(
   const shared = { store, direction: "maximize" as const, manifest, metricName: "validation accuracy" };
   const options = (name: string) => ({
     ...{ ...shared, studyName: name, seed: config.seed },
-    sampler: config.sampler === "tpe" ? tpe(task) : new RandomSampler(),
-    pruner:
-      config.pruner === "median"
-        ? new MedianPruner({ nStartupTrials: 5, nWarmupSteps: 1 })
-        : new NonePruner(),
+    sampler: SAMPLERS[config.sampler](task),
+    pruner: PRUNERS[config.pruner](),
     userAttrs: { [STARTED]: new Date().toISOString() },
   });
 
@@ -69,9 +84,9 @@ export async function openStudies(
     { ...options(names[0]!), space: layerSpace(groups, config), nRandomTrials },
     starts,
   );
-  if (!config.baseline) return { layers, uniform: null };
+  if (!config.baseline) return new Studies(layers, null);
   // Nothing is inferred from the baseline's draws: there the starts go first.
-  const plain = UNIFORM_STARTS.slice(0, nTrials);
+  const plain = uniformStarts(config).slice(0, nTrials);
   const uniform = await open(
     {
       ...options(names[1]!),
@@ -80,7 +95,7 @@ export async function openStudies(
     },
     plain,
   );
-  return { layers, uniform };
+  return new Studies(layers, uniform);
 }
 
 /**
@@ -102,9 +117,10 @@ const layerStarts = (groups: readonly string[], config: SearchConfig): Start[] =
     userAttrs: { warm_start: name },
   }));
 
-const UNIFORM_STARTS = [5e-5, 2e-5].map(
-  (rate): Start => ({
-    params: { learning_rate: rate, "lr.head": 1e-3 },
-    userAttrs: { warm_start: `uniform ${rate}` },
-  }),
-);
+/** The usual two rates; one where the range takes both for the same. */
+function uniformStarts(config: SearchConfig): Start[] {
+  const params = [5e-5, 2e-5].map((rate) => encodeUniform(rate, HEAD_RATE, config));
+  return params
+    .filter(({ learning_rate }, i) => i === 0 || learning_rate !== params[0]!.learning_rate)
+    .map((start) => ({ params: start, userAttrs: { warm_start: `uniform ${start.learning_rate}` } }));
+}

@@ -8,7 +8,7 @@ export interface WarmStart {
 }
 
 /** Rate of a newly initialised head beside a pretrained encoder. */
-const HEAD_RATE = 1e-3;
+export const HEAD_RATE = 1e-3;
 
 /**
  * Uniform 5e-5, layer-wise decay 0.9 from 5e-5 (`decayedRates`), then at 5e-5 the upper half of the layers alone and the last

@@ -16,7 +16,7 @@ import { studyExists, studyMissing } from "./stores/errors.js";
 import { Trial } from "./trial.js";
 import { inTurn, nextTurn, retryOf, turnsOf } from "./turns.js";
 import type { Arm, Direction, Params, Space, TrialRecord } from "./types.js";
-import { isRunningElsewhere, thisWorker } from "./worker.js";
+import { beginWorker, endWorker, isAtWork, type Worker } from "./worker.js";
 
 export interface StudyOptions {
   readonly store: Store;
@@ -50,14 +50,23 @@ export interface QueuedTrial {
   readonly params: Params;
 }
 
+/** A resume that was forced: when, and what of the manifest was no longer the same. */
+export interface ForcedResume {
+  readonly at: string;
+  readonly changed: readonly string[];
+}
+
+const FORCED = "permafrost:forced";
 const INTERRUPTED = "permafrost:interrupted";
 const MANIFEST = "permafrost:manifest";
 const WORKER = "permafrost:worker";
 /** A trial that was lost with its process this often is likely the reason: it stays FAIL. */
 const MOST_RETRIES = 5;
 
-export class Study {
+/** One that is no longer worked on is disposed: what it left running is then free to be run again. */
+export class Study implements Disposable {
   readonly #random = new RandomSampler();
+  readonly #worker = beginWorker();
 
   private constructor(
     private readonly options: StudyOptions,
@@ -80,9 +89,9 @@ export class Study {
 
   /**
    * Opens a study to go on with it. Trials of ours that were running when their process died become FAIL, and their
-   * parameters are queued once more; those of a process that still runs, and those of Optuna's workers, are left alone.
+   * parameters are queued once more; those that somebody still runs, and those of Optuna's workers, are left alone.
    *
-   * @param force take it although the manifest differs.
+   * @param force take it although the manifest differs, which is written down (`forcedResumes`); the new one holds from then.
    * @throws StoreError ERR_STORE_STUDY_MISSING; ERR_STORE_DIRECTION; ERR_STORE_MANIFEST naming what differs. ConfigError
    *         ERR_SPACE_CHANGED.
    */
@@ -112,15 +121,25 @@ export class Study {
         })),
       );
     }
+    checkSpaceAgainst(space, await store.trials(stored.studyId));
     const study = new Study(options, stored);
-    const trials = await study.trials();
-    checkSpaceAgainst(space, trials);
-    for (const trial of trials) {
-      const worker = trial.systemAttrs[WORKER];
-      if (trial.state === "RUNNING" && worker && !isRunningElsewhere(worker))
-        await study.#requeue(trial, "lost");
+    if (changed.length > 0) {
+      const now = { at: new Date().toISOString(), changed: changed.map(([key]) => key) };
+      await study.setUserAttrs({
+        [MANIFEST]: { ...before, ...manifest },
+        [FORCED]: [...(await study.forcedResumes()), now],
+      });
     }
+    await study.runningElsewhere();
     return study;
+  }
+
+  [Symbol.dispose](): void {
+    endWorker(this.#worker);
+  }
+
+  async forcedResumes(): Promise<readonly ForcedResume[]> {
+    return ((await this.userAttr(FORCED)) ?? []) as ForcedResume[];
   }
 
   get name(): string {
@@ -163,6 +182,18 @@ export class Study {
     return (await store.createTrials(this.stored.studyId, waiting, 0)) !== null;
   }
 
+  /** How many trials of ours somebody else runs now. What was lost with its process is queued once more. */
+  async runningElsewhere(): Promise<number> {
+    let count = 0;
+    for (const trial of await this.trials()) {
+      const worker = trial.systemAttrs[WORKER] as Worker | undefined;
+      if (trial.state !== "RUNNING" || !worker || worker.run === this.#worker.run) continue;
+      if (isAtWork(worker)) count++;
+      else await this.#requeue(trial, "lost");
+    }
+    return count;
+  }
+
   /** Trials that wait, in the order of their turns. They may be asked for in any order. */
   async queued(): Promise<QueuedTrial[]> {
     const waiting = (await this.planned()).filter((t) => t.state === "WAITING");
@@ -173,21 +204,25 @@ export class Study {
    * The next trial, running: the first that is queued, else one of the arm whose turn it is.
    *
    * @param trialId one that is queued; another one comes when somebody else was first.
+   * @param most null instead of a trial that would make the study larger than this: what somebody else runs counts too.
    */
-  async ask(trialId?: number): Promise<Trial> {
+  async ask(trialId?: number): Promise<Trial>;
+  async ask(trialId: number | undefined, most: number): Promise<Trial | null>;
+  async ask(trialId?: number, most = Number.POSITIVE_INFINITY): Promise<Trial | null> {
     const { store, space, seed, direction } = this.options;
     for (;;) {
       const trials = await this.trials();
       const history = planned(trials);
       const queue = history.filter((t) => t.state === "WAITING");
       const waiting = queue.find((t) => t.trialId === trialId) ?? queue[0];
+      if (!waiting && history.filter(isOurs).length >= most) return null;
       const fixed = waiting ? fixedParams(waiting) : {};
       const arm = waiting ? queuedArm(waiting) : this.#nextArm(history);
       const turn = waiting ? turnsOf(trials).get(waiting.number)! : nextTurn(trials);
       const sampler = arm === "optimized" ? this.options.sampler : this.#random;
       const others = history.filter((t) => t !== waiting);
       const params = sampler.propose(space, others, new Rng(seed, turn, arm), { direction, fixed });
-      const systemAttrs = { [WORKER]: thisWorker() };
+      const systemAttrs = { [WORKER]: this.#worker };
       const started = {
         params,
         distributions: distributionsOf(space, params),
@@ -211,13 +246,15 @@ export class Study {
   }
 
   /**
-   * Gives running trials back to the queue, because their process was asked to stop. That says nothing against them: they
-   * may be given back any number of times.
+   * Puts running trials back into the queue.
+   *
+   * @param why given back: their process was asked to stop, which says nothing against them and may happen any number of
+   *   times. lost: they failed, perhaps for what they are.
    */
-  async release(trials: readonly Trial[]): Promise<void> {
+  async release(trials: readonly Trial[], why: "given back" | "lost" = "given back"): Promise<void> {
     const ids = new Set(trials.map((t) => t.trialId));
     for (const record of await this.trials())
-      if (ids.has(record.trialId) && record.state === "RUNNING") await this.#requeue(record, "given back");
+      if (ids.has(record.trialId) && record.state === "RUNNING") await this.#requeue(record, why);
   }
 
   #running(record: TrialRecord, params: Params, arm: Arm): Trial {
@@ -254,6 +291,9 @@ export class Study {
 
 const planned = (trials: readonly TrialRecord[]) =>
   inTurn(trials).filter((t) => t.systemAttrs[INTERRUPTED] !== true);
+
+/** Whether a planned trial counts as one of the budget: Optuna's workers count when they are through. */
+const isOurs = (t: TrialRecord) => t.state !== "RUNNING" || t.systemAttrs[WORKER] !== undefined;
 
 const fixedParams = (waiting: TrialRecord) => (waiting.systemAttrs.fixed_params ?? waiting.params) as Params;
 

@@ -2,6 +2,7 @@
  * Which process runs a trial: stored with it, so that a later one can tell a trial that was killed from one that is running
  * next door.
  */
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import os from "node:os";
 
@@ -10,22 +11,35 @@ export interface Worker {
   readonly pid: number;
   /** When the process started, in the kernel's ticks since this boot; null where the system does not say (not Linux). */
   readonly started: string | null;
+  /** A process may open a study several times: which of them this is. */
+  readonly run: string;
 }
 
-export function thisWorker(): Worker {
-  return { host: os.hostname(), pid: process.pid, started: startOf(process.pid) };
+/** Of this thread. */
+const runs = new Set<string>();
+
+/** Until `endWorker` it is at work. */
+export function beginWorker(): Worker {
+  const run = randomUUID();
+  runs.add(run);
+  return { host: os.hostname(), pid: process.pid, started: startOf(process.pid), run };
+}
+
+export function endWorker({ run }: Worker): void {
+  runs.delete(run);
 }
 
 /**
- * Whether another process of this machine is still at it. Not our own: what it left running before this study was opened,
- * nobody is working on. A process elsewhere counts as gone: an SQLite study is on one machine, and a container that is
- * started again has a new name.
+ * Whether a worker is still at it: in this thread or in another process of this machine. Another thread of this process
+ * counts as gone, since nothing says whether it was terminated: two of them may not run one study at once. So does a process
+ * elsewhere: an SQLite study is on one machine, and a container that is started again has a new name.
  *
  * @param worker as stored; anything else is nobody.
  */
-export function isRunningElsewhere(worker: unknown): boolean {
-  const { host, pid, started } = (worker ?? {}) as Partial<Worker>;
-  if (host !== os.hostname() || typeof pid !== "number" || pid === process.pid) return false;
+export function isAtWork(worker: unknown): boolean {
+  const { host, pid, started, run } = (worker ?? {}) as Partial<Worker>;
+  if (host !== os.hostname() || typeof pid !== "number") return false;
+  if (pid === process.pid) return run !== undefined && runs.has(run);
   try {
     process.kill(pid, 0); // signal 0 asks only whether it exists
   } catch (error) {

@@ -203,6 +203,8 @@ describe("what was scored on test", () => {
     expect([study.testReadAt.length, comparisons[0]!.seeds.length]).toEqual([2, 3]);
     expect((await trialsOf("once/study.db")).search).toEqual(before.search);
     expect(forced.stdout).toContain("Test set read more than once");
+    const warnings = report("once").notices.map(({ text }) => text);
+    expect(warnings).toContainEqual(expect.stringMatching(/--force on .* n_seeds had changed/));
   });
 
   test("is scored anew, and the model written anew, when options of training change with --force", () => {
@@ -319,6 +321,32 @@ describe("going on", () => {
       expectWhole(after[arm], [], 8);
       expect(values(after[arm])).toEqual(values(whole[arm]));
     }
+  }, 120_000);
+
+  test("two processes at once: no trial more than one would run, each by one of them, and both end with the same model", async () => {
+    // Long enough that both have work, with proposals in it.
+    const long = ["--num_train_epochs", "150", "--eval_strategy", "no", "--n-trials", "12"];
+    const storage = ["--n-random-trials", "2", "--storage", `sqlite:///${at("pair.db")}`];
+    let second: ReturnType<typeof watched> | undefined;
+    const first = await watched(flags("one", ...long, ...storage), (event) => {
+      if (event.type === "trialStart")
+        second ??= watched(flags("two", ...long, ...storage, "--resume"), () => undefined);
+      return undefined;
+    });
+    const runs = [first, await second!];
+    expect(runs.map(({ status, stderr }) => [status, stderr])).toEqual([
+      [0, ""],
+      [0, ""],
+    ]);
+    const trials = await trialsOf("pair.db");
+    for (const phase of ["search", "baseline"] as const) {
+      expectWhole(trials[phase], [], 12);
+      const started = runs.flatMap(({ events }) => starts(events, phase));
+      expect(started.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => i));
+    }
+    for (const { events } of runs) expect(starts(events, "search").length).toBeGreaterThan(0);
+    for (const { events } of runs) expect(starts(events, "baseline").length).toBeGreaterThan(0);
+    expect(model("two").equals(model("one"))).toBe(true);
   }, 120_000);
 
   test("after a full disk: exit code 4, what was acknowledged is kept, and with room again it ends", async () => {

@@ -1,5 +1,6 @@
 /** An arm with a trainer that is made up: which trials share a session, what they report, what a stop leaves. */
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { SearchEvent } from "../../../src/events.js";
 import { type ArmSearchOptions, searchArm } from "../../../src/search/arm-search.js";
 import { choiceOf } from "../../../src/search/choice.js";
 import { stepCost } from "../../../src/search/grouping.js";
@@ -154,6 +155,48 @@ describe("an arm", () => {
     );
     const sessions = fake.sessions.length;
     expect(used).toEqual({ hits: 2 * sessions, misses: sessions, bytes: 2 });
+  });
+
+  test("asks for a quarter of the proposals at once, however many lanes there are: a blind draw finds nothing", async () => {
+    const sizes = async (changes: Partial<ArmSearchOptions>) => {
+      fake.sessions = [];
+      await search(changes);
+      return fake.sessions.map((lanes) => lanes.length);
+    };
+    expect(await sizes({ lanes: 16 })).toEqual([12, 4, 4, 4, 4, 2]);
+    expect(await sizes({ lanes: 16, nTrials: 16 })).toEqual([12, 2, 2]);
+    expect(await sizes({ lanes: 1, nTrials: 14 })).toEqual(Array(14).fill(1));
+  });
+
+  test("waits for trials that another runs instead of running more than were asked for", async () => {
+    const store = new MemoryStore();
+    const study = await Study.create(studyOptions(store));
+    await study.queueFirst([]);
+    const other = await Study.resume(studyOptions(store), false);
+    const theirs = await other.ask();
+    const events: SearchEvent[] = [];
+    const { signal } = new AbortController();
+    const ours = searchArm(study, task, options({ nTrials: 12 }), (event) => events.push(event), signal);
+    await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ type: "notice" }));
+    expect(await choiceOf(study)).toMatchObject({ trials: 11 });
+    await theirs.complete(0);
+    await ours;
+    expect((await study.trials()).map((t) => t.state)).toEqual(Array(12).fill("COMPLETE"));
+  });
+
+  test("that fails queues what it ran once more, as lost: for whoever goes on, also while this process lives", async () => {
+    const store = new MemoryStore();
+    const study = await Study.create(studyOptions(store));
+    fake.before = () => {
+      throw new Error("no memory");
+    };
+    await expect(search({}, study)).rejects.toThrow("no memory");
+    fake.before = () => {};
+    const waiting = (await study.trials()).filter((t) => t.state === "WAITING");
+    expect(waiting.flatMap((t) => t.systemAttrs.retry_history ?? [])).toHaveLength(2);
+    expect(await choiceOf(await search({}, await Study.resume(studyOptions(store), false)))).toMatchObject({
+      trials: 30,
+    });
   });
 
   test("starts no trial after its time", async () => {

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { decodeRates, encodeRates, layerSpace, uniformSpace } from "../../../src/search/space.js";
+import {
+  decodeRates,
+  encodeRates,
+  encodeUniform,
+  layerSpace,
+  uniformSpace,
+} from "../../../src/search/space.js";
 import { warmStarts } from "../../../src/search/warm-starts.js";
 import { Rng } from "../../../src/study/rng.js";
 import { RandomSampler } from "../../../src/study/samplers/random.js";
@@ -45,6 +51,16 @@ test("offsets are zero-mean over the groups that train", () => {
   expect(rates).toMatchObject({ embeddings: 0, "layer.0": 0, head: 1e-3 });
   expect(rates["layer.1"]).toBeCloseTo(1e-4 * 10 ** 0.5, 12);
   expect(rates["layer.2"]).toBeCloseTo(1e-4 * 10 ** -0.5, 12);
+});
+
+test("a start of the baseline is within the ranges", () => {
+  expect(encodeUniform(5e-5, 1e-3, options)).toEqual({ learning_rate: 5e-5, "lr.head": 1e-3 });
+  const narrow = {
+    ...options,
+    learningRateRange: [1e-6, 1e-5],
+    headLearningRateRange: [2e-3, 1e-2],
+  } as const;
+  expect(encodeUniform(5e-5, 1e-3, narrow)).toEqual({ learning_rate: 1e-5, "lr.head": 2e-3 });
 });
 
 describe("warm starts", () => {

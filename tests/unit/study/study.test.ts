@@ -179,6 +179,7 @@ describe("resume", () => {
     await runTo(first, 5);
     const lost = await first.ask();
     const before = await first.trials();
+    first[Symbol.dispose]();
     const second = await Study.resume(options(store), false);
     const again = await second.ask();
     expect(again.params).toEqual(lost.params);
@@ -207,21 +208,37 @@ describe("resume", () => {
     const states = [];
     for (let i = 0; i < 7; i++) {
       await study.ask();
+      study[Symbol.dispose]();
       study = await Study.resume(options(store), false);
       states.push((await study.planned()).map((t) => t.state).join());
     }
     expect(states).toEqual([...Array(5).fill("WAITING"), "FAIL", "FAIL,WAITING"]);
   });
 
-  test("refuses other data, naming what differs; --force takes it", async () => {
+  test("what somebody else runs is left to them, in this process too; both together run no more than was asked for", async () => {
     const store = new MemoryStore();
-    await Study.create(options(store));
-    await expect(Study.resume(options(store, { manifest: { data: "y" } }), false)).rejects.toThrowError(
-      /data.*expected "x", received "y"/s,
-    );
-    await expect(Study.resume(options(store, { manifest: { data: "y" } }), true)).resolves.toBeInstanceOf(
-      Study,
-    );
+    const first = await Study.create(options(store));
+    const running = await first.ask();
+    const second = await Study.resume(options(store), false);
+    expect([await second.runningElsewhere(), await first.runningElsewhere()]).toEqual([1, 0]);
+    const other = await second.ask(undefined, 2);
+    expect(other).not.toBeNull();
+    expect(await first.ask(undefined, 2)).toBeNull();
+    await running.complete(1);
+    expect(await second.ask(undefined, 2)).toBeNull();
+    await other!.complete(2);
+    expect((await first.trials()).map((t) => t.state)).toEqual(["COMPLETE", "COMPLETE"]);
+  });
+
+  test("refuses other data, naming what differs; --force takes it, and it is written down", async () => {
+    const store = new MemoryStore();
+    expect(await (await Study.create(options(store))).forcedResumes()).toEqual([]);
+    const other = options(store, { manifest: { data: "y" } });
+    await expect(Study.resume(other, false)).rejects.toThrowError(/data.*expected "x", received "y"/s);
+    const forced = await Study.resume(other, true);
+    expect(await forced.forcedResumes()).toEqual([{ at: expect.any(String), changed: ["data"] }]);
+    await expect(Study.resume(options(store), false)).rejects.toThrowError(/expected "y", received "x"/);
+    expect(await (await Study.resume(other, true)).forcedResumes()).toHaveLength(1);
     await expect(Study.create(options(store))).rejects.toMatchObject({ code: "ERR_STORE_STUDY_EXISTS" });
     await expect(Study.resume(options(store, { studyName: "other" }), false)).rejects.toMatchObject({
       code: "ERR_STORE_STUDY_MISSING",
