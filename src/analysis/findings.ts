@@ -80,8 +80,9 @@ export interface ArmCount {
 
 export interface PowerStatement {
   readonly n: number;
+  /** Those with a test at all. */
   readonly groups: number;
-  /** Tests of a group. */
+  /** Tests of a group, the most that one has. */
   readonly methods: number;
   readonly alpha: number;
   /** |r| that must be exceeded at p < alpha; null for n < 3. */

@@ -77,7 +77,8 @@ export function analyseLayers(trials: readonly LayerTrial[], options: AnalyseOpt
     })),
   );
   const arms = ARMS.map((arm) => countArm(trials, arm));
-  const power = powerStatement(random.length, names.length, METHOD_NAMES.length, alpha);
+  const tests = groups.map((group) => testsOf(group).filter((p) => p !== null).length);
+  const power = powerStatement(random.length, tests.filter(Boolean).length, Math.max(0, ...tests), alpha);
   return {
     direction,
     alpha,
@@ -148,11 +149,13 @@ function globalLogRate(trial: LayerTrial, group: string): number | null {
   return others.reduce((sum, [, rate]) => sum + Math.log10(rate), 0) / others.length;
 }
 
+/** p of a group by each method of the ranking; null where there was nothing to test. */
+const testsOf = (group: GroupFinding) =>
+  METHOD_NAMES.map((method) => METHODS[method](group).permutation?.p ?? null);
+
 /** One family: every group with every method of the ranking. */
 function withQ(groups: readonly GroupFinding[]): GroupFinding[] {
-  const found = groupedQ(
-    groups.map((group) => METHOD_NAMES.map((method) => METHODS[method](group).permutation?.p ?? null)),
-  );
+  const found = groupedQ(groups.map(testsOf));
   return groups.map((group, i) => {
     const { frozen, rate } = group.random;
     const q = Object.fromEntries(METHOD_NAMES.map((method, k) => [method, found[i]![k]!]));

@@ -13,7 +13,7 @@ export function oriented(value: number, direction: Direction): number {
   return direction === "maximize" ? value : -value;
 }
 
-/** Best first; ties by fewer FLOPs, as the search chooses, then by lower number. */
+/** Best first, as the search chooses: ties by fewer FLOPs, then by lower loss on validation, then by lower number. */
 export function bestTrials(trials: readonly LayerTrial[], direction: Direction): LayerTrial[] {
   return trials
     .filter(isUsable)
@@ -21,9 +21,12 @@ export function bestTrials(trials: readonly LayerTrial[], direction: Direction):
       (a, b) =>
         oriented(b.value, direction) - oriented(a.value, direction) ||
         a.cost.flops - b.cost.flops ||
+        lossOf(a) - lossOf(b) ||
         a.number - b.number,
     );
 }
+
+const lossOf = (trial: LayerTrial) => trial.validationLoss ?? Number.POSITIVE_INFINITY;
 
 /**
  * Every usable trial, cheapest first, with those on the front marked: no other trial is at least as good and at least

@@ -10,12 +10,13 @@ export function criticalCorrelation(n: number, alpha = 0.05): number | null {
   return t / Math.sqrt(n - 2 + t * t);
 }
 
+/** @param methods tests of a group, where the groups differ the most. */
 export function powerStatement(n: number, groups: number, methods = 1, alpha = 0.05): PowerStatement {
   const criticalR = criticalCorrelation(n, alpha);
   const criticalRCorrected = criticalCorrelation(n, alpha / Math.max(1, groups * methods));
   const over = [plural(groups, "group"), ...(methods > 1 ? [plural(methods, "method")] : [])].join(" and ");
   const sentence =
-    criticalR === null
+    criticalR === null || groups === 0
       ? `${n} random trials: too few for any correlation.`
       : `With ${n} random trials |r| must exceed ${correlation(criticalR)} at p < ${correlation(alpha)}, and ` +
         `${correlation(criticalRCorrected)} after correction over ${over}; weaker layers cannot be told from chance.`;

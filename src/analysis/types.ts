@@ -16,6 +16,8 @@ export interface LayerTrial {
    * @default the mean log rate of the other trained groups stands in for it
    */
   readonly globalRate?: number;
+  /** Decides between trials of equal value and cost. */
+  readonly validationLoss?: number | null;
   readonly cost: TrialCost;
 }
 

@@ -164,6 +164,7 @@ export const findingsSchema = z.looseObject({
       value: orNull,
       rates,
       globalRate: z.exactOptional(number),
+      validationLoss: z.exactOptional(orNull),
       cost,
     }),
   ),

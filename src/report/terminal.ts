@@ -54,7 +54,7 @@ function blockText(block: Block, width: number, paint: Paint): string {
   }
 }
 
-/** Drops `detail` columns, then cuts the widest text column until the table fits. */
+/** Drops `detail` columns, then breaks cells at their spaces, the widest first, until the table fits; what still does not is cut. */
 function tableText(table: Table, width: number, paint: Paint): string {
   const shown = table.columns.flatMap((column, i) => (column.detail ? [] : [i]));
   const columns = shown.map((i) => table.columns[i]!);
@@ -63,19 +63,35 @@ function tableText(table: Table, width: number, paint: Paint): string {
     Math.max(...[column.label, ...rows.map((row) => row[k]!)].map(length)),
   );
   const gap = 2;
-  const total = () => widths.reduce((sum, w) => sum + w, gap * (widths.length - 1));
-  while (total() > width) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if (widths[widest]! <= 4) break;
-    widths[widest]! -= 1;
-  }
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, k) => pad(cell, widths[k]!, columns[k]!))
-      .join(" ".repeat(gap))
-      .trimEnd();
-  const head = paint("dim", line(columns.map((column) => clean(column.label))));
-  return [wrap(clean(table.caption), width), head, ...rows.map(line)].join("\n");
+  const shrink = (least: readonly number[]) => {
+    while (widths.reduce((sum, w) => sum + w, gap * (widths.length - 1)) > width) {
+      const widest = Math.max(...widths.filter((w, k) => w > least[k]!));
+      if (widest === Number.NEGATIVE_INFINITY) break;
+      widths[widths.findIndex((w, k) => w === widest && w > least[k]!)]! -= 1;
+    }
+  };
+  // Numbers stay whole; their headings may break.
+  const unbroken = columns.map((column, k) => {
+    const cells = rows.map((row) => row[k]!);
+    const words = (column.align === "right" ? [column.label] : [column.label, ...cells]).flatMap((text) =>
+      text.split(" "),
+    );
+    return Math.max(...[...words, ...(column.align === "right" ? cells : [])].map(length));
+  });
+  shrink(unbroken);
+  shrink(columns.map(() => 4));
+  const lines = (cells: readonly string[]) => {
+    const broken = cells.map((cell, k) => wrap(cell, widths[k]!).split("\n"));
+    return Array.from({ length: Math.max(...broken.map((parts) => parts.length)) }, (_, i) =>
+      broken
+        .map((parts, k) => pad(parts[i] ?? "", widths[k]!, columns[k]!))
+        .join(" ".repeat(gap))
+        .trimEnd(),
+    ).join("\n");
+  };
+  const head = lines(columns.map((column) => clean(column.label)));
+  const painted = head.split("\n").map((text) => paint("dim", text));
+  return [wrap(clean(table.caption), width), ...painted, ...rows.map(lines)].join("\n");
 }
 
 function pad(cell: string, width: number, column: Column): string {

@@ -29,7 +29,7 @@ export function layersSection(layers: LayerFindings): Section {
 function rankingTable({ ranking, agreement }: LayerFindings): Table {
   return {
     kind: "table",
-    caption: "Layers by agreement of the methods, strongest first",
+    caption: "Ranks of the layers by each method, 1 = strongest",
     columns: [
       { label: "Group" },
       { label: "Mean rank", align: "right" },
@@ -50,8 +50,8 @@ function rankingTable({ ranking, agreement }: LayerFindings): Table {
     ]),
     note:
       agreement === null
-        ? "Ranks by |r|, 1 = strongest."
-        : `Ranks by |r|, 1 = strongest. Agreement of the methods: Kendall's W = ${correlation(agreement)} (1 = same order, ${correlation(1 / 3)} = unrelated for three methods).`,
+        ? "Ranks by |r|."
+        : `Ranks by |r|. Agreement of the methods: Kendall's W = ${correlation(agreement)} (1 = same order, ${correlation(1 / 3)} = unrelated for three methods).`,
     brief: true,
   };
 }

@@ -136,7 +136,7 @@ describe("analyseLayers", () => {
     }));
     expect(analyseLayers(trials, FAST).notTested).toMatchInlineSnapshot(`
       [
-        "With 40 random trials |r| must exceed .31 at p < .05, and .47 after correction over 8 groups and 3 methods; weaker layers cannot be told from chance.",
+        "With 40 random trials |r| must exceed .31 at p < .05, and .46 after correction over 6 groups and 3 methods; weaker layers cannot be told from chance.",
         "Frozen or not: head was never frozen in the random arm.",
         "Rate: embeddings was always frozen in the random arm.",
         "Rate: layer.2 was trained in fewer than 10 random trials.",
@@ -231,6 +231,8 @@ describe("history and Pareto front", () => {
   it("the best first, of equals the cheaper, then the earlier", () => {
     const numbers = (list: readonly LayerTrial[]) => bestTrials(list, "maximize").map((t) => t.number);
     expect(numbers([trial(9, 0.9, 3), ...trials])).toEqual([9, 3, 5, 6, 4, 7, 0]);
+    const [a, b, c] = [0.3, null, 0.2].map((validationLoss, i) => ({ ...trial(i, 0.5, 1), validationLoss }));
+    expect(numbers([a!, b!, c!])).toEqual([2, 0, 1]); // as the search chooses
     expect(bestTrials(trials, "minimize")[0]!.number).toBe(0);
   });
 

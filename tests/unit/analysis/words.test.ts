@@ -37,12 +37,14 @@ it("numbers as words", () => {
     "0",
     "0.50",
   ]);
-  expect([0.843, 5.02, 24.4, 59.7, 200, 7500, Number.NaN].map(w.duration)).toEqual([
+  expect([0.843, 5.02, 24.4, 59.7, 200, 3599.8, 7190, 7500, Number.NaN].map(w.duration)).toEqual([
     "0.84 s",
     "5.0 s",
     "24 s",
     "1 min 0 s",
     "3 min 20 s",
+    "1 h 0 min",
+    "2 h 0 min",
     "2 h 5 min",
     "–",
   ]);

@@ -186,13 +186,44 @@ describe("html", () => {
 
 describe("terminal", () => {
   it("fits the width and has no colour unless asked", () => {
-    for (const width of [60, 80, 132]) {
+    for (const width of [40, 60, 80, 132]) {
       const text = renderTerminal(report, { width });
       expect(Math.max(...text.split("\n").map((line) => [...line].length))).toBeLessThanOrEqual(width);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: looking for one.
       absent(text, /\u001b/);
     }
     expect(renderTerminal(report, { color: true })).toContain("\u001b[1;36mVerdict.\u001b[0m");
+    // What was frozen is all there, on as many lines as it takes.
+    const frozen = "embeddings, layer.1, layer.3–4, layer.6";
+    const narrow = renderTerminal(
+      {
+        title: "t",
+        subtitle: "s",
+        sections: [
+          {
+            id: "x",
+            title: "X",
+            blocks: [
+              {
+                kind: "table",
+                caption: "c",
+                columns: [
+                  { label: "Configuration" },
+                  { label: "Best validation", align: "right" },
+                  { label: "Frozen" },
+                ],
+                rows: [["per-layer", "97.31 ± 0.20", frozen]],
+                brief: true,
+              },
+            ],
+          },
+        ],
+      },
+      { width: 50 },
+    );
+    absent(narrow, /…/);
+    for (const word of frozen.split(" ")) expect(narrow).toContain(word);
+    expect(narrow).toContain("97.31 ± 0.20");
   });
 
   it("reads like this", () => {
@@ -226,7 +257,7 @@ describe("terminal", () => {
       With 59 random trials |r| must exceed .26 at p < .05, and .39 after correction over 8 groups
       and 3 methods; weaker layers cannot be told from chance.
 
-      Layers by agreement of the methods, strongest first
+      Ranks of the layers by each method, 1 = strongest
       Group       Mean rank  Frozen or not  Rate  Rate given global  Reading
       head              1.3              2     1                  1  better with a higher rate
       layer.0           3.3              4     3                  3  not shown
