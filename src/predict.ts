@@ -100,7 +100,7 @@ export class Model implements AsyncDisposable {
     return this.predictDataset(datasetOfTexts(texts), options.signal);
   }
 
-  /** The same for the rows of a file that was read with `readDataset`; labels there are not looked at. */
+  /** The same for the rows of a file that was read; labels there are not looked at. @internal */
   async predictDataset(dataset: Dataset, signal?: AbortSignal): Promise<Prediction[]> {
     const { logits } = await this.#evaluate(dataset, false, signal);
     const classes = this.labels.length;

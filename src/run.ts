@@ -5,8 +5,8 @@
  *     for await (const event of run) show(event);
  *     const result = await run;
  *
- * The work starts in the next microtask, so an iteration begun at once sees every event. Leaving the iteration early, like
- * disposing, aborts the work. A failure is thrown where the run is awaited or iterated.
+ * The work starts in the next microtask, so an iteration begun at once sees every event; of two iterations each event goes to
+ * one. Leaving the iteration early, like disposing, aborts the work. A failure is thrown where the run is awaited or iterated.
  */
 export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposable {
   readonly #result: Promise<R>;
@@ -14,7 +14,7 @@ export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposa
   /** Held while the work runs: a caller may keep no reference, as with an inline `AbortSignal.timeout(…)`. */
   #source: AbortSignal | undefined;
   #events: E[] = [];
-  #wake: (() => void) | undefined;
+  readonly #waiting: (() => void)[] = [];
   #ended = false;
   #iterated = false;
 
@@ -29,7 +29,7 @@ export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposa
       this.#events.push(event);
       // Nobody may ever iterate: keep the recent past only.
       if (!this.#iterated && this.#events.length > 10_000) this.#events.splice(0, 5_000);
-      this.#wake?.();
+      this.#wake();
     };
     this.#result = Promise.resolve()
       .then(() => {
@@ -40,7 +40,7 @@ export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposa
         this.#source?.removeEventListener("abort", forward);
         this.#source = undefined;
         this.#ended = true;
-        this.#wake?.();
+        this.#wake();
       });
   }
 
@@ -59,14 +59,16 @@ export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposa
       for (;;) {
         while (this.#events.length > 0) yield this.#events.shift()!;
         if (this.#ended) break;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
       }
       await this.#result;
     } finally {
       if (!this.#ended) await this[Symbol.asyncDispose]();
     }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   /** Aborts the work and waits until it has stopped. Idempotent. */

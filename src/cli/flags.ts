@@ -81,11 +81,14 @@ export async function readOptions<T extends Table>(
     else if (insteadOf(name)) given[name] = value;
   }
   const fromFile = file === undefined ? {} : await readConfigFile(file);
-  const flagged = new Set(Object.keys(given).map((key) => findOption(table, key)));
-  const beneath = Object.entries({ ...defaults, ...fromFile }).filter(
-    ([key]) => !flagged.has(findOption(table, key) ?? key),
-  );
-  return resolve(table, { ...Object.fromEntries(beneath), ...given }, file ?? "the command line");
+  const beneath = (values: Readonly<Record<string, unknown>>, above: Readonly<Record<string, unknown>>) => {
+    const taken = new Set(Object.keys(above).map((key) => findOption(table, key)));
+    return Object.fromEntries(
+      Object.entries(values).filter(([key]) => !taken.has(findOption(table, key) ?? key)),
+    );
+  };
+  const named = { ...beneath(fromFile, given), ...given };
+  return resolve(table, { ...beneath(defaults, named), ...named }, file ?? "the command line");
 }
 
 const aliasKind = (spec: OptionSpec, alias: string) =>

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
  * The command line: work is done through the public API (../index.js) alone; beside it only the option tables, the reader of
- * rows and what doctor asks of the addon. Results on stdout, everything else on stderr.
+ * rows, the words for numbers and what doctor asks of the addon. Results on stdout, everything else on stderr.
  */
-import { Command, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";
 import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";
 import { version } from "../index.js";
@@ -17,7 +17,7 @@ import { searchCommand } from "./search.js";
 import { openTerminal, type Terminal } from "./terminal.js";
 import { trainCommand } from "./train.js";
 
-/** Commands whose result is files: they go on when nobody reads stdout any more. */
+/** Commands whose result is files: they go on when nobody reads stdout any more, and end in order when they are stopped. */
 const WRITES_FILES = ["search", "demo", "train"];
 
 const allOptions: Record<string, OptionSpec> = { ...predictOptions, ...trainOptions, ...searchOptions };
@@ -38,9 +38,14 @@ export function buildProgram(
     .description(
       "Searches a learning rate for each layer of a pretrained transformer (0 = frozen), trains the winner, and says whether it helped.",
     )
-    .version(version().addon, "-V, --version")
+    .option("-V, --version", "output the version number")
     .showSuggestionAfterError()
     .exitOverride();
+  // Not before it is asked for: it loads the addon, and --help and report do without one.
+  program.on("option:version", () => {
+    openTerminal().out(version().addon);
+    throw new CommanderError(0, "commander.version", version().addon);
+  });
   const add = (name: string, description: string, json = "one JSON document on stdout") =>
     program
       .command(name)
@@ -104,15 +109,18 @@ export function buildProgram(
 async function main(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
   let stoppedBy: NodeJS.Signals | undefined;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.on(name, () => {
-      if (stoppedBy) process.exit(name === "SIGINT" ? 130 : 143); // the second one does not wait
-      stoppedBy = name;
-      stop.abort(new DOMException(`stopped by ${name}`, "AbortError"));
-    });
-  }
   let terminal = openTerminal();
   let running: string | undefined;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      const inOrder = stoppedBy === undefined && WRITES_FILES.includes(running ?? "");
+      const reason = new DOMException(`stopped by ${name}`, "AbortError");
+      stoppedBy = name;
+      if (inOrder) return stop.abort(reason);
+      terminal.error(messageOf(reason, name, running)!);
+      process.exit(exitCodeOf(reason, name));
+    });
+  }
   const program = buildProgram(async (command, work) => {
     const { json = false, progress, quiet = false, color, profile = false } = command.opts();
     running = command.name();

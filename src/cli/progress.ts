@@ -6,14 +6,6 @@ export function bar(done: number, total: number, width = 24): string {
   return "█".repeat(filled) + "░".repeat(width - filled);
 }
 
-/** 5 s, 1 min 40 s, 2 h 3 min. */
-export function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "?";
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-}
-
 /** What was saved by reading the frozen prefix back; none where nothing was frozen from the bottom, or nothing was cached. */
 export function cacheLines({ hits, misses, bytes }: CacheUse): string[] {
   if (hits + misses === 0) return [];

@@ -1,8 +1,9 @@
+import { duration } from "../analysis/words.js";
 import type { Resolved } from "../config/resolve.js";
 import type { searchOptions } from "../config/schema.js";
 import { buildReport, renderTerminal, type SearchEvent, type SearchResult, search } from "../index.js";
 import type { Context } from "./main.js";
-import { bar, cacheLines, duration } from "./progress.js";
+import { bar, cacheLines } from "./progress.js";
 
 const PHASES = {
   prepare: "reading model and data",

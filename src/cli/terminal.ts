@@ -58,7 +58,7 @@ export function openTerminal(options: TerminalOptions = {}): Terminal {
   const terminal: Terminal = {
     isTerminal,
     color,
-    width: Math.max(60, Math.min(120, stdout.columns ?? 100)),
+    width: Math.max(40, Math.min(120, stdout.columns ?? 100)),
     out(text) {
       clear();
       write(stdout, text.endsWith("\n") ? text : `${text}\n`);

@@ -1,9 +1,10 @@
+import { duration } from "../analysis/words.js";
 import type { Resolved } from "../config/resolve.js";
 import type { trainOptions } from "../config/schema.js";
 import { fineTune, measurePeak } from "../index.js";
 import type { Context } from "./main.js";
 import { profileTable } from "./profile.js";
-import { bar, cacheLines, duration } from "./progress.js";
+import { bar, cacheLines } from "./progress.js";
 
 export async function trainCommand(
   { config, warnings }: Resolved<typeof trainOptions>,

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { z } from "zod";
 import { closest } from "../data/closest.js";
 import { ConfigError, type Issue } from "../errors.js";
@@ -88,8 +89,18 @@ function toIssue(name: string, issue: z.core.$ZodIssue, value: unknown, spec: Op
   return {
     path,
     expected: expectation(issue, spec),
-    received: value === undefined ? "nothing" : JSON.stringify(received),
+    received: value === undefined ? "nothing" : shown(received),
   };
+}
+
+/** As JSON where that says it: it has no NaN, no bigint and no cycles. */
+function shown(value: unknown): string {
+  if (typeof value === "number") return String(value);
+  try {
+    return JSON.stringify(value) ?? inspect(value);
+  } catch {
+    return inspect(value, { breakLength: Number.POSITIVE_INFINITY });
+  }
 }
 
 function expectation(issue: z.core.$ZodIssue, spec: OptionSpec): string {

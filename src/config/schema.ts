@@ -3,7 +3,8 @@
  * Hugging Face's TrainingArguments (5.18) or Optuna's where those have one.
  *
  * Defaults that differ from Hugging Face's, because they serve small data better: weight_decay 0.01 (0), warmup_steps
- * 0.1 (0), eval_strategy epoch (no), load_best_model_at_end true (false) for one training, per_device_train_batch_size 16 (8).
+ * 0.1 (0), eval_strategy epoch (no), load_best_model_at_end true (false) and metric_for_best_model accuracy (loss) for one
+ * training, per_device_train_batch_size 16 (8), eval_steps 50 and logging_steps 10 (500), save_steps none (500).
  */
 import { z } from "zod";
 import { type ConfigOf, type InputOf, option } from "./option.js";
@@ -217,7 +218,7 @@ export const trainOptions = {
   learning_rate: option(z.number().min(0).default(5e-5), {
     kind: "number",
     group: "training",
-    doc: "peak rate of every group not named below",
+    doc: "peak rate of every group that learning_rate_per_layer and freeze do not name",
   }),
   learning_rate_per_layer: option(z.record(z.string(), z.number().min(0)).default({}), {
     kind: "json",
@@ -227,7 +228,7 @@ export const trainOptions = {
   layer_lr_decay: option(z.number().positive().max(1).default(1), {
     kind: "number",
     group: "freezing",
-    doc: "rate of layer i of L is learning_rate · decay^(L-i), of the embeddings decay^(L+1), of the head learning_rate",
+    doc: "rate of layer i (0 to L-1) is learning_rate · decay^(L-i), of the embeddings learning_rate · decay^(L+1), of the head learning_rate",
   }),
   freeze: option(z.array(z.string()).default([]), {
     kind: "list",
@@ -256,7 +257,7 @@ export const searchOptions = {
   ...training,
   eval_strategy: {
     ...training.eval_strategy,
-    doc: "when validation rows are scored; at epoch a trial is scored at its end, and for the pruner after 1/4 and 1/2 of its training, on a sample of the rows that costs 2 % of it",
+    doc: "when validation rows are scored; at epoch a trial is scored at its end, and for the pruner after about 1/4 and 1/2 of its training, on a sample of the rows that costs 2 % of it",
   },
   load_best_model_at_end: option(z.boolean().default(false), {
     kind: "boolean",
@@ -266,7 +267,7 @@ export const searchOptions = {
   test: option(z.string().min(1), {
     kind: "string",
     group: "data",
-    doc: "rows the search never sees: scored once, at the end",
+    doc: "rows nothing is chosen by: scored at the end, once for each retrained seed",
   }),
   n_trials: option(count(1).default(30), {
     kind: "number",
@@ -278,7 +279,7 @@ export const searchOptions = {
     kind: "number",
     group: "search",
     hyphens: true,
-    doc: "seconds after which no trial starts, half of them for the baseline; default: none",
+    doc: "seconds after which no trial starts: half of them for the search, the rest for the baseline; default: none",
   }),
   n_random_trials: option(count(0).optional(), {
     kind: "number",
@@ -323,7 +324,7 @@ export const searchOptions = {
   lanes: option(count(1).optional(), {
     kind: "number",
     group: "search",
-    doc: "trials trained at once; default: threads",
+    doc: "trials trained at once; default: threads. Of the sampler's proposals a quarter at most, or two: they know nothing of each other, so another number makes others",
   }),
   n_seeds: option(count(1).default(5), {
     kind: "number",
@@ -334,7 +335,7 @@ export const searchOptions = {
   baseline: option(z.boolean().default(true), {
     kind: "boolean",
     group: "search",
-    doc: "tune one uniform rate with as many trials, and compare",
+    doc: "tune one rate for the whole encoder, and the head's, with as many trials, and compare",
   }),
   learning_rate_range: option(z.tuple([positive, positive]).default([1e-6, 1e-3]), {
     kind: "json",
@@ -349,7 +350,7 @@ export const searchOptions = {
   lr_offset: option(positive.default(1), {
     kind: "number",
     group: "search",
-    doc: "a layer's rate may differ from the global one by this many powers of ten",
+    doc: "range of a layer's own part of the rate, in powers of ten up and down; these are centred, so that their mean is the global rate",
   }),
 };
 

@@ -280,6 +280,12 @@ describe("what goes wrong", () => {
       2,
       "none.jsonl",
     ],
+    [
+      "a file of options over the demo's own, in another spelling",
+      () => ["demo", "--config", bad("demo.json", '{"nTrials":20}'), "--model", at("none")],
+      2,
+      "none: not a model folder",
+    ],
     ["several bad values", () => ["train", ...data, "--seed", "x", "--max_length", "1"], 2, "2 problems"],
     [
       "all frozen",
@@ -358,6 +364,31 @@ describe("what goes wrong", () => {
     expect([run.status, run.stderr]).toEqual([status, expect.stringContaining(text)]);
     expect(run.stdout).toBe("");
     expect(existsSync(at("never"))).toBe(false);
+  });
+
+  test("without the addon, help is still there, and its absence is said in words", () => {
+    const run = (arg: string) =>
+      spawnSync(process.execPath, [main, arg], {
+        ...{ encoding: "utf8", env: { ...process.env, PERMAFROST_ADDON: at("none.node") } },
+      });
+    expect(run("--help").status).toBe(0);
+    expect(run("doctor")).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^ERR_ADDON_LOAD: [^{}]*$/),
+    });
+  });
+
+  test("SIGINT ends a command that writes no files at once: predict that waits for its input", async () => {
+    const args = ["predict", "--model", at("model"), "--input", "-"];
+    const child = spawn(process.execPath, [main, ...args], { stdio: ["pipe", "ignore", "pipe"] });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    const exit = new Promise((resolve) => child.once("exit", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 1500)); // nothing says that it waits
+    child.kill("SIGINT");
+    expect([await exit, stderr]).toEqual([130, "stopped by SIGINT\n"]);
   });
 
   test("SIGINT stops with 130, and the study goes on", async () => {

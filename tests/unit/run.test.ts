@@ -31,6 +31,21 @@ test("a signal that nobody else holds still aborts, whatever the garbage collect
   expect(outcome).toBe("TimeoutError");
 });
 
+test("two iterations share the events, and both end", async () => {
+  const run = new Run(async (emit: (event: number) => void) => {
+    for (let i = 0; i < 4; i++) {
+      emit(i);
+      await sleep(5);
+    }
+  });
+  const seen: number[] = [];
+  const read = async () => {
+    for await (const event of run) seen.push(event);
+  };
+  await Promise.all([read(), read()]);
+  expect(seen.sort()).toEqual([0, 1, 2, 3]);
+});
+
 test("rejects with the signal's reason, aborted before or during the work", async () => {
   const reason = new Error("enough");
   await expect(new Run(endless, AbortSignal.abort(reason))).rejects.toBe(reason);

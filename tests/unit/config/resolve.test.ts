@@ -60,9 +60,16 @@ test("every problem at once", () => {
       validation              expected a string (rows that choose: epochs, configurations, when to stop), received nothing
       seed                    expected an integer, received 1.5
       precision               expected one of "fp32", "bf16", received "fp8"
-      test                    expected a string (rows the search never sees: scored once, at the end), received nothing
+      test                    expected a string (rows nothing is chosen by: scored at the end, once for each retrained seed), received nothing
       learning_rate_range.0   expected a number > 0, received 0"
   `);
+});
+
+test("what JSON has no word for is named all the same", () => {
+  const wrong = { ...files, seed: 42n, learning_rate: Number.NaN };
+  expect(problems(() => resolve(trainOptions, wrong as never))).toMatch(
+    /seed +expected .*, received 42n\n +learning_rate +expected .*, received NaN/,
+  );
 });
 
 test("an option twice is a problem, not a choice", () => {
