@@ -6,7 +6,7 @@ import type { Dataset, Example } from "./types.js";
 const MAX_ISSUES = 10;
 const COLUMNS = ["text", "text_b", "label"];
 
-/** Collects rows and problems. CSV labels are integers when all of the file's are. */
+/** Collects rows and problems. CSV labels that have to be there are integers when all of the file's are. */
 export class DatasetBuilder {
   readonly #file: string;
   readonly #requireLabels: boolean;
@@ -60,9 +60,10 @@ export class DatasetBuilder {
     if (this.#emptyTexts > 0) notices.push(`${this.#file}: ${this.#emptyTexts} rows have an empty text`);
     return {
       path: this.#file,
-      examples: this.#labelsAreText
-        ? withIntegerLabels(this.#examples, this.#file, this.#lines)
-        : this.#examples,
+      examples:
+        this.#labelsAreText && this.#requireLabels
+          ? withIntegerLabels(this.#examples, this.#file, this.#lines)
+          : this.#examples,
       lines: Int32Array.from(this.#lines),
       hash,
       notices,
@@ -155,7 +156,10 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const REGRESSION = "regression is not supported yet";
 
-/** CSV knows no types: labels that are all integers become numbers; all numbers but not all integers is regression. */
+/**
+ * CSV knows no types: labels that are all integers as JSON writes them become numbers, and all numbers but not all whole ones
+ * is regression. The rest are names: also 01, +1 and integers of more digits than a number holds.
+ */
 function withIntegerLabels(
   examples: readonly Example[],
   file: string,
@@ -169,7 +173,8 @@ function withIntegerLabels(
     );
   }
   if (!labels.every((label) => /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(label))) return examples;
-  const row = examples.findIndex(({ label }) => label !== undefined && !/^-?\d+$/.test(String(label)));
+  const row = examples.findIndex(({ label }) => label !== undefined && !/^[-+]?\d+$/.test(String(label)));
+  if (row < 0) return examples;
   throw new DataError("ERR_ROWS", `${file}: labels are not classes`, [
     {
       path: `${file}:${lines[row] ?? row + 1}`,

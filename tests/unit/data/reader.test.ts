@@ -59,6 +59,14 @@ describe("what is read", () => {
       "x",
     ]);
     expect((await read(file("csv", "text,label\na,01\nb,v1.5\n"))).examples[0]?.label).toBe("01");
+    for (const [one, other] of [
+      ["00", "01"],
+      ["+1", "-1"],
+      ["1234567890123456", "1234567890123457"],
+    ]) {
+      const { examples } = await read(file("csv", `text,label\na,${one}\nb,${other}\n`));
+      expect(examples.map((e) => e.label)).toEqual([one, other]);
+    }
   });
 
   test("JSONL keeps the type of labels; blank lines are skipped", async () => {
