@@ -45,10 +45,6 @@ function tensorSizes(shape, labels) {
   return sizes;
 }
 
-/** Parameters of a case's model. */
-export const parameters = ({ shape, labels = 12 }) =>
-  Object.values(tensorSizes(shapes[shape], labels)).reduce((a, b) => a + b, 0);
-
 /** Uniform weights of standard deviation 0.02 (BERT's initialisation), zero biases, unit LayerNorm gains. */
 function randomWeights(shape, labels) {
   return Object.fromEntries(

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { machine, median, parameters, shapes } from "../support.mjs";
+import { machine, median, shapes } from "../support.mjs";
 import { cases, lengthsOf } from "./cases.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -48,7 +48,8 @@ for (const name of args.case) {
   for (let repeat = 0; repeat < Number(args.repeats); repeat++) {
     for (const [contender, { command, script, extra }] of contenders(base)) {
       if (samples[contender] === null) continue;
-      const run = spawnSync(command, [here(script), JSON.stringify({ ...spec, ...extra })], {
+      const flags = command === process.execPath ? ["--expose-gc"] : [];
+      const run = spawnSync(command, [...flags, here(script), JSON.stringify({ ...spec, ...extra })], {
         encoding: "utf8",
         maxBuffer: 1 << 26,
       });
@@ -75,10 +76,8 @@ for (const name of args.case) {
       max_ms: Math.max(...ms),
       tokens_per_second: (list[0].tokens * 1e3) / median(ms),
       rss_mb: Math.max(...list.map((s) => s.rss_mb)),
-      // What a training step holds beside weights and moments.
-      ...(base.mode === "inference" || base.frozen > 0
-        ? {}
-        : { step_mb: Math.max(...list.map((s) => s.rss_mb)) - (3 * 4 * parameters(base)) / 2 ** 20 }),
+      // What the process grew by since the model was loaded: gradients, moments and activations of training.
+      ...(list[0].loaded_mb ? { grown_mb: Math.max(...list.map((s) => s.rss_mb)) - list[0].loaded_mb } : {}),
     };
   }
   const ours = result.summary.permafrost;
@@ -88,17 +87,19 @@ for (const name of args.case) {
   if (ours && torch.length) result.summary.ratio_to_best_torch = Math.min(...torch) / ours.median_ms;
   const torchMemory = Object.entries(result.summary)
     .filter(([n]) => n.startsWith("torch"))
-    .map(([, s]) => s.step_mb);
-  if (ours?.step_mb && torchMemory.length)
-    result.summary.step_memory_ratio = ours.step_mb / Math.min(...torchMemory);
+    .map(([, s]) => s.grown_mb);
+  if (ours && torchMemory.length) result.summary.memory_ratio = ours.grown_mb / Math.min(...torchMemory);
   if (ours && result.summary.tfjs)
     result.summary.ratio_to_tfjs = result.summary.tfjs.median_ms / ours.median_ms;
   result.machine = { ...machine(), contenders: versions };
-  result.reproduce = `node bench/contenders/run.mjs --case ${name} --repeats ${args.repeats}`;
-  mkdirSync(here("../results"), { recursive: true });
-  writeFileSync(
-    here(`../results/contenders-${name}-${result.machine.isas[0]}.json`),
-    `${JSON.stringify(result, null, 1)}\n`,
-  );
+  result.reproduce = `node bench/contenders/run.mjs --case ${name} --repeats ${args.repeats} --threads ${args.threads}`;
+  const suffix = args.threads === "2" ? "" : `-${args.threads}-threads`;
+  const file = here(`../results/contenders-${name}${suffix}-${result.machine.isas[0]}.json`);
   console.log(name, JSON.stringify(result.summary, null, 1));
+  if (args.contenders || Object.values(samples).includes(null)) {
+    console.error(`${file}: not written, since not all contenders ran`);
+    continue;
+  }
+  mkdirSync(here("../results"), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
 }

@@ -67,6 +67,40 @@ function summarise(samples) {
   };
 }
 
+/** Written after every seed: what a long run has is kept when it is stopped. */
+function write(name, rows, recipe, samples) {
+  const summary = Object.fromEntries(Object.entries(samples).map(([who, list]) => [who, summarise(list)]));
+  for (const [contender, list] of Object.entries(samples)) {
+    if (contender === "torch-optuna") continue;
+    // To the peer, of the same seed and turn, so that a drift of the machine falls out.
+    const ratios = list.map(
+      (sample, i) => sample.trials_per_hour / samples["torch-optuna"][i].trials_per_hour,
+    );
+    summary[contender].ratio = { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
+  }
+  const versions = Object.fromEntries(Object.entries(samples).map(([who, [first]]) => [who, first.version]));
+  const flags = [
+    `--repeats ${samples["torch-optuna"].length}`,
+    ...["trials", "epochs", "batch", "threads"].map((key) => `--${key} ${args[key]}`),
+    ...["bf16", "random"].filter((key) => args[key]).map((key) => `--${key}`),
+    ...(args.pruner === "none" ? [] : [`--pruner ${args.pruner}`]),
+  ];
+  const result = {
+    case: name,
+    rows,
+    recipe,
+    summary,
+    samples,
+    machine: { ...machine(), contenders: versions },
+    reproduce: `node bench/contenders/search.mjs --case ${name} ${flags.join(" ")}`,
+  };
+  const variant = [name, args.bf16 && "bf16", args.random && "random", args.pruner !== "none" && args.pruner];
+  const file = here(`../results/search-${variant.filter(Boolean).join("-")}.json`);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
+  return summary;
+}
+
 for (const name of args.case) {
   if (!searchCases[name])
     throw new Error(`--case: expected one of ${Object.keys(searchCases).join(", ")}, received ${name}`);
@@ -83,52 +117,15 @@ for (const name of args.case) {
       pruner: args.pruner,
     };
     const samples = Object.fromEntries(Object.keys(contenders).map((contender) => [contender, []]));
+    let summary;
     for (let seed = 0; seed < Number(args.repeats); seed++) {
       for (const [contender, how] of Object.entries(contenders)) {
         const sample = runOne(how, { model: args.model, ...files, ...recipe, seed });
         samples[contender].push({ seed, ...sample });
         console.error(`${name} ${contender} seed ${seed}: ${JSON.stringify(sample)}`);
       }
+      summary = write(name, rows, recipe, samples);
     }
-    const summary = Object.fromEntries(Object.entries(samples).map(([who, list]) => [who, summarise(list)]));
-    for (const [contender, list] of Object.entries(samples)) {
-      if (contender === "torch-optuna") continue;
-      // To the peer, of the same seed and turn, so that a drift of the machine falls out.
-      const ratios = list.map(
-        (sample, i) => sample.trials_per_hour / samples["torch-optuna"][i].trials_per_hour,
-      );
-      summary[contender].ratio = {
-        median: median(ratios),
-        min: Math.min(...ratios),
-        max: Math.max(...ratios),
-      };
-    }
-    const versions = Object.fromEntries(
-      Object.entries(samples).map(([who, [first]]) => [who, first.version]),
-    );
-    const flags = [
-      ...["repeats", "trials", "epochs", "batch", "threads"].map((key) => `--${key} ${args[key]}`),
-      ...["bf16", "random"].filter((key) => args[key]).map((key) => `--${key}`),
-      ...(args.pruner === "none" ? [] : [`--pruner ${args.pruner}`]),
-    ];
-    const result = {
-      case: name,
-      rows,
-      recipe,
-      summary,
-      samples,
-      machine: { ...machine(), contenders: versions },
-      reproduce: `node bench/contenders/search.mjs --case ${name} ${flags.join(" ")}`,
-    };
-    const variant = [
-      name,
-      args.bf16 && "bf16",
-      args.random && "random",
-      args.pruner !== "none" && args.pruner,
-    ];
-    const file = here(`../results/search-${variant.filter(Boolean).join("-")}.json`);
-    mkdirSync(path.dirname(file), { recursive: true });
-    writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
     console.log(name, JSON.stringify(summary, null, 1));
   } finally {
     rmSync(folder, { recursive: true, force: true });
