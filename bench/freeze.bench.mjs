@@ -19,8 +19,7 @@ function time(fn) {
       minSamples: 5,
       maxTime: 3,
       fn: (deferred) => fn().then(() => deferred.resolve(), reject),
-      onComplete: ({ target }) =>
-        resolve({ ms: median(target.stats.sample) * 1e3, rme: target.stats.rme }),
+      onComplete: ({ target }) => resolve({ ms: median(target.stats.sample) * 1e3, rme: target.stats.rme }),
       onError: ({ target }) => reject(target.error),
     }).run({ async: true });
   });
