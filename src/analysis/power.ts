@@ -16,10 +16,12 @@ export function powerStatement(n: number, groups: number, methods = 1, alpha = 0
   const criticalRCorrected = criticalCorrelation(n, alpha / Math.max(1, groups * methods));
   const over = [plural(groups, "group"), ...(methods > 1 ? [plural(methods, "method")] : [])].join(" and ");
   const sentence =
-    criticalR === null || groups === 0
+    criticalR === null
       ? `${n} random trials: too few for any correlation.`
-      : `With ${n} random trials |r| must exceed ${correlation(criticalR)} at p < ${correlation(alpha)}, and ` +
-        `${correlation(criticalRCorrected)} after correction over ${over}; weaker layers cannot be told from chance.`;
+      : groups === 0
+        ? `${n} random trials: no layer varied in them, so none is tested.`
+        : `With ${n} random trials |r| must exceed ${correlation(criticalR)} at p < ${correlation(alpha)}, and ` +
+          `${correlation(criticalRCorrected)} after correction over ${over}; weaker layers cannot be told from chance.`;
   return { n, groups, methods, alpha, criticalR, criticalRCorrected, sentence };
 }
 

@@ -27,6 +27,8 @@ export interface ArmSearchOptions extends TrainerOptions {
   readonly pruner: "median" | "none";
   /** performance.now() after which no trial starts. */
   readonly deadline: number;
+  /** Whether the choice was made meanwhile, by another process. */
+  readonly isOver: () => Promise<boolean>;
 }
 
 /** Milliseconds between looks at what another process runs. */
@@ -45,16 +47,18 @@ export async function searchArm(
   emit: (event: SearchEvent) => void,
   signal: AbortSignal,
 ): Promise<CacheUse> {
-  const { phase, nTrials, lanes, deadline } = options;
+  const { phase, nTrials, lanes, deadline, isOver } = options;
   let cache = NO_TOTALS.cache;
   for (let waits = 0; ; ) {
     signal.throwIfAborted();
     const elsewhere = await study.runningElsewhere();
     const planned = await study.planned();
     const finished = planned.filter(isFinished).length;
-    if (finished >= nTrials || performance.now() > deadline) return cache;
+    const late = performance.now() > deadline;
+    if (finished >= nTrials || (late && elsewhere === 0) || (await isOver())) return cache;
     const group = nextGroup(await study.queued(), task.groups, lanes);
-    const count = Math.min(nTrials - finished - elsewhere, group.length || proposalsAtOnce(planned, options));
+    const most = late ? 0 : group.length || proposalsAtOnce(planned, options);
+    const count = Math.min(nTrials - finished - elsewhere, most);
     const trials: Trial[] = [];
     try {
       for (let k = 0; k < count; k++) {

@@ -22,6 +22,9 @@ const ONLY_SEARCH: ReadonlySet<string> = new Set([
   ...["learning_rate_range", "head_learning_rate_range", "lr_offset"],
 ]);
 
+/** Whether a trial with the same rates gives something else when this key of the manifest differs. */
+export const changesTrials = (key: string) => key !== "test" && !ONLY_SEARCH.has(key);
+
 /** By the names users write. */
 export function manifestOf(task: Task, config: SearchConfig): Manifest {
   const options = Object.entries(config).filter(([key]) => !NOT_RESULTS.has(key));

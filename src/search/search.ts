@@ -19,7 +19,7 @@ import { type ArmSearchOptions, searchArm } from "./arm-search.js";
 import { allDiverged, type Best, type Choice, choiceOf, noTrial } from "./choice.js";
 import { type FinalistOptions, retrain, seedKey } from "./finalists.js";
 import { assembleFindings } from "./findings.js";
-import { manifestOf, trainingKey } from "./manifest.js";
+import { changesTrials, manifestOf, trainingKey } from "./manifest.js";
 import { type ModelFile, winnerModel } from "./model-file.js";
 import { writeOutputs } from "./outputs.js";
 import { PhaseClock } from "./phase-clock.js";
@@ -69,19 +69,20 @@ export async function runSearch(
   };
   for (const { at, changed } of await layers.forcedResumes())
     warn(
-      `Resumed with --force on ${at.slice(0, 10)} although ${changed.join(", ")} had changed: trials before and after are compared as if nothing had.`,
+      `Resumed with --force on ${at.slice(0, 10)} although ${changed.join(", ")} had changed${changed.some(changesTrials) ? ": trials before and after are compared as if nothing had" : ""}.`,
     );
 
   const lanes = config.lanes ?? threadsOf(config);
   let cache = NO_TOTALS.cache;
+  // A choice that test has seen stays as it was: what is missing of its trials is not made up for.
+  const isOver = async () => !config.force && (await testWasRead(layers));
   const runArm = async (phase: ArmSearchOptions["phase"], study: Study, seconds: number) => {
     clock.enter(phase, config.nTrials);
     const deadline = performance.now() + seconds * 1e3;
-    const used = await searchArm(study, task, { ...config, phase, lanes, deadline }, emit, signal);
+    const used = await searchArm(study, task, { ...config, phase, lanes, deadline, isOver }, emit, signal);
     cache = addCache(cache, used);
   };
-  // A choice that test has seen stays as it was: what is missing of its trials is not made up for.
-  if (config.force || !(await testWasRead(layers))) {
+  if (!(await isOver())) {
     const begin = performance.now();
     const limit = config.timeout ?? Number.POSITIVE_INFINITY;
     await runArm("search", layers, uniform ? limit / 2 : limit);

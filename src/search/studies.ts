@@ -1,6 +1,7 @@
 /** The two studies of a search: per-layer rates, and the uniform baseline beside it. */
 import { accuracyStandardError } from "../analysis/index.js";
 import type { SearchConfig } from "../config/schema.js";
+import { StoreError } from "../errors.js";
 import type { Pruner } from "../study/pruner.js";
 import { MedianPruner } from "../study/pruners/median.js";
 import { NonePruner } from "../study/pruners/none.js";
@@ -65,7 +66,14 @@ export async function openStudies(
     // A search that was killed at its very beginning has none of the two, or the first alone.
     const going =
       resume && ((await store.findStudy(options.studyName)) || (options.studyName === studyName && !empty));
-    const study = going ? await Study.resume(options, config.force) : await Study.create(options);
+    const resumed = () => Study.resume(options, config.force);
+    const joined = (error: unknown) => {
+      // Another process that goes on with this search made it meanwhile.
+      const exists = error instanceof StoreError && error.code === "ERR_STORE_STUDY_EXISTS";
+      if (exists && (resume || options.studyName !== studyName)) return resumed();
+      throw error;
+    };
+    const study = going ? await resumed() : await Study.create(options).catch(joined);
     await study.queueFirst(starts);
     return study;
   };

@@ -327,13 +327,10 @@ describe("going on", () => {
     // Long enough that both have work, with proposals in it.
     const long = ["--num_train_epochs", "150", "--eval_strategy", "no", "--n-trials", "12"];
     const storage = ["--n-random-trials", "2", "--storage", `sqlite:///${at("pair.db")}`];
-    let second: ReturnType<typeof watched> | undefined;
-    const first = await watched(flags("one", ...long, ...storage), (event) => {
-      if (event.type === "trialStart")
-        second ??= watched(flags("two", ...long, ...storage, "--resume"), () => undefined);
-      return undefined;
-    });
-    const runs = [first, await second!];
+    const both = ["one", "two"].map((out) =>
+      watched(flags(out, ...long, ...storage, "--resume"), () => undefined),
+    );
+    const runs = await Promise.all(both);
     expect(runs.map(({ status, stderr }) => [status, stderr])).toEqual([
       [0, ""],
       [0, ""],

@@ -74,7 +74,7 @@ const studyOptions = (store: MemoryStore): StudyOptions => ({
 const options = (changes: Partial<ArmSearchOptions> = {}) =>
   ({
     ...{ phase: "search", nTrials: 30, lanes: 2, seed: 3, deadline: Number.POSITIVE_INFINITY },
-    ...{ pruner: "median", evalStrategy: "steps", ...changes },
+    ...{ pruner: "median", evalStrategy: "steps", isOver: async () => false, ...changes },
   }) as ArmSearchOptions;
 
 async function search(changes: Partial<ArmSearchOptions> = {}, study?: Study, signal?: AbortSignal) {
@@ -182,6 +182,23 @@ describe("an arm", () => {
     await theirs.complete(0);
     await ours;
     expect((await study.trials()).map((t) => t.state)).toEqual(Array(12).fill("COMPLETE"));
+  });
+
+  test("after its time waits for what another runs, and starts nothing; nor once the choice was made", async () => {
+    const store = new MemoryStore();
+    const study = await Study.create(studyOptions(store));
+    await study.queueFirst([]);
+    const theirs = await (await Study.resume(studyOptions(store), false)).ask();
+    const events: SearchEvent[] = [];
+    const { signal } = new AbortController();
+    const late = options({ deadline: performance.now() - 1 });
+    const ours = searchArm(study, task, late, (event) => events.push(event), signal);
+    await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ type: "notice" }));
+    await theirs.complete(0);
+    await ours;
+    expect(await choiceOf(study)).toMatchObject({ trials: 1 });
+    await search({ isOver: async () => true }, study);
+    expect(await choiceOf(study)).toMatchObject({ trials: 1 });
   });
 
   test("that fails queues what it ran once more, as lost: for whoever goes on, also while this process lives", async () => {
