@@ -76,8 +76,10 @@ for (const name of args.case) {
       max_ms: Math.max(...ms),
       tokens_per_second: (list[0].tokens * 1e3) / median(ms),
       rss_mb: Math.max(...list.map((s) => s.rss_mb)),
-      // What the process grew by since the model was loaded: gradients, moments and activations of training.
-      ...(list[0].loaded_mb ? { grown_mb: Math.max(...list.map((s) => s.rss_mb)) - list[0].loaded_mb } : {}),
+      // The process's peak above the loaded model: gradients, moments and activations. Where little is trained, loading is the peak.
+      ...(list[0].loaded_mb && base.mode !== "inference" && base.frozen === 0
+        ? { grown_mb: Math.max(...list.map((s) => s.rss_mb)) - list[0].loaded_mb }
+        : {}),
     };
   }
   const ours = result.summary.permafrost;
@@ -88,7 +90,8 @@ for (const name of args.case) {
   const torchMemory = Object.entries(result.summary)
     .filter(([n]) => n.startsWith("torch"))
     .map(([, s]) => s.grown_mb);
-  if (ours && torchMemory.length) result.summary.memory_ratio = ours.grown_mb / Math.min(...torchMemory);
+  if (ours?.grown_mb && torchMemory.length)
+    result.summary.memory_ratio = ours.grown_mb / Math.min(...torchMemory);
   if (ours && result.summary.tfjs)
     result.summary.ratio_to_tfjs = result.summary.tfjs.median_ms / ours.median_ms;
   result.machine = { ...machine(), contenders: versions };
