@@ -324,7 +324,7 @@ export const searchOptions = {
   lanes: option(count(1).optional(), {
     kind: "number",
     group: "search",
-    doc: "trials trained at once; default: threads. Of the sampler's proposals a quarter at most, or two: they know nothing of each other, so another number makes others",
+    doc: "trials trained at once; default: threads. Of the sampler's proposals at most a quarter, or two: they do not see each other's results, so another number of lanes makes other proposals",
   }),
   n_seeds: option(count(1).default(5), {
     kind: "number",

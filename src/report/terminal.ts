@@ -71,12 +71,10 @@ function tableText(table: Table, width: number, paint: Paint): string {
     }
   };
   // Numbers stay whole; their headings may break.
-  const unbroken = columns.map((column, k) => {
+  const unbroken = columns.map(({ label, align }, k) => {
     const cells = rows.map((row) => row[k]!);
-    const words = (column.align === "right" ? [column.label] : [column.label, ...cells]).flatMap((text) =>
-      text.split(" "),
-    );
-    return Math.max(...[...words, ...(column.align === "right" ? cells : [])].map(length));
+    const parts = align === "right" ? cells : cells.flatMap((cell) => cell.split(" "));
+    return Math.max(...[...label.split(" "), ...parts].map(length));
   });
   shrink(unbroken);
   shrink(columns.map(() => 4));

@@ -130,7 +130,7 @@ export class Study implements Disposable {
         [FORCED]: [...(await study.forcedResumes()), now],
       });
     }
-    await study.runningElsewhere();
+    await study.runningElsewhere(); // for what it queues
     return study;
   }
 

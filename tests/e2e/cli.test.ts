@@ -386,7 +386,8 @@ describe("what goes wrong", () => {
       stderr += text;
     });
     const exit = new Promise((resolve) => child.once("exit", resolve));
-    await new Promise((resolve) => setTimeout(resolve, 1500)); // nothing says that it waits
+    // More than a pipe holds: when it is written, the child reads.
+    await new Promise((resolve) => child.stdin.write('{"text":"cat"}\n'.repeat(50_000), resolve));
     child.kill("SIGINT");
     expect([await exit, stderr]).toEqual([130, "stopped by SIGINT\n"]);
   });
