@@ -96,7 +96,7 @@ export class Model implements AsyncDisposable {
     texts: readonly TextInput[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[]> {
-    if (Array.isArray(texts) && texts.length === 0) return [];
+    if (this.#isNothing(texts, options.signal)) return [];
     return this.predictDataset(datasetOfTexts(texts), options.signal);
   }
 
@@ -115,8 +115,18 @@ export class Model implements AsyncDisposable {
     texts: readonly TextInput[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<HiddenStates> {
+    const { hidden_size: hiddenSize } = this.folder.config;
+    if (this.#isNothing(texts, options.signal))
+      return { hiddenStates: new Float32Array(), offsets: Int32Array.of(0), hiddenSize };
     const { hidden, offsets } = await this.#evaluate(datasetOfTexts(texts), true, options.signal);
-    return { hiddenStates: hidden!, offsets, hiddenSize: this.folder.config.hidden_size };
+    return { hiddenStates: hidden!, offsets, hiddenSize };
+  }
+
+  /** A service's empty request is answered, not refused, while a dataset needs rows. */
+  #isNothing(texts: readonly TextInput[], signal?: AbortSignal): boolean {
+    this.#requireLive();
+    signal?.throwIfAborted();
+    return Array.isArray(texts) && texts.length === 0;
   }
 
   async #evaluate(dataset: Dataset, hiddenStates: boolean, signal?: AbortSignal) {

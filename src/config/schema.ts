@@ -11,6 +11,7 @@ import { type ConfigOf, type InputOf, option } from "./option.js";
 
 const count = (least: number) => z.number().int().min(least);
 const positive = z.number().positive();
+const range = z.tuple([positive, positive]).refine(([low, high]) => low <= high, "[low, high], low ≤ high");
 const fraction = z.number().min(0).lt(1);
 /** The addon takes no more (native/addon/addon.cc). */
 const MOST_THREADS = 1024;
@@ -337,12 +338,12 @@ export const searchOptions = {
     group: "search",
     doc: "tune one rate for the whole encoder, and the head's, with as many trials, and compare",
   }),
-  learning_rate_range: option(z.tuple([positive, positive]).default([1e-6, 1e-3]), {
+  learning_rate_range: option(range.default([1e-6, 1e-3]), {
     kind: "json",
     group: "search",
     doc: "range of the global rate, as JSON: [1e-6,1e-3]",
   }),
-  head_learning_rate_range: option(z.tuple([positive, positive]).default([1e-5, 1e-2]), {
+  head_learning_rate_range: option(range.default([1e-5, 1e-2]), {
     kind: "json",
     group: "search",
     doc: "range of the head's rate",

@@ -137,6 +137,12 @@ describe("loadModel", () => {
     }
     expect(await model.predict([{ text: "cat the", textB: "blue dog" }])).toHaveLength(1);
     expect(await model.predict([])).toEqual([]);
+    const nothing = await model.hiddenStates([]);
+    expect(nothing).toEqual({ hiddenStates: new Float32Array(), offsets: Int32Array.of(0), hiddenSize: 32 });
+    expect(toTensor(nothing).hiddenStates.shape).toEqual([0, 32]);
+    await expect(model.predict([], { signal: AbortSignal.abort("gone") })).rejects.toBe("gone");
+    await model[Symbol.asyncDispose]();
+    await expect(model.predict([])).rejects.toMatchObject({ code: "ERR_DISPOSED" });
   });
 
   test("hidden states go to tfjs and back unchanged", async () => {

@@ -50,18 +50,22 @@ test("every problem at once", () => {
     problems(() =>
       resolve(
         searchOptions,
-        { model: "m", train: "t", n_trails: 3, seed: 1.5, precision: "fp8", learning_rate_range: [0, 1] },
+        {
+          ...{ model: "m", train: "t", n_trails: 3, seed: 1.5, precision: "fp8" },
+          ...{ learning_rate_range: [0, 1], head_learning_rate_range: [1e-2, 1e-5] },
+        },
         "search.json",
       ),
     ),
   ).toMatchInlineSnapshot(`
-    "6 problems in search.json
-      n_trails                expected a known option, received an unknown one; did you mean n_trials?
-      validation              expected a string (rows that choose: epochs, configurations, when to stop), received nothing
-      seed                    expected an integer, received 1.5
-      precision               expected one of "fp32", "bf16", received "fp8"
-      test                    expected a string (rows nothing is chosen by: scored at the end, once for each retrained seed), received nothing
-      learning_rate_range.0   expected a number > 0, received 0"
+    "7 problems in search.json
+      n_trails                   expected a known option, received an unknown one; did you mean n_trials?
+      validation                 expected a string (rows that choose: epochs, configurations, when to stop), received nothing
+      seed                       expected an integer, received 1.5
+      precision                  expected one of "fp32", "bf16", received "fp8"
+      test                       expected a string (rows nothing is chosen by: scored at the end, once for each retrained seed), received nothing
+      learning_rate_range.0      expected a number > 0, received 0
+      head_learning_rate_range   expected [low, high], low ≤ high, received [0.01,0.00001]"
   `);
 });
 
