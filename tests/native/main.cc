@@ -112,6 +112,9 @@ void check_draws(Context& t, const std::string& what, int draws, const std::func
   for (size_t k = 0; k < all.size(); ++k)
     for (size_t i = 0; i < worst[k].size(); ++i) {
       const Worst& w = worst[k][i];
+      // What the others are measured by must itself be right.
+      if (k == 0 && !(w.error <= kPlainUlps * 0x1p-23 * condition))
+        t.fail(describe("%s, output %zu: relative error %.3g of plain fp32 with condition %.3g: %s", what.c_str(), i, w.error, condition, w.where.c_str()));
       const double plain = worst[0][i].error, allowed = 2 * plain + kUlps * 0x1p-23 * condition;
       if (!(w.error <= allowed) || std::isinf(w.error))
         t.fail(describe("%s on %s, output %zu: relative error %.3g, allowed %.3g (plain fp32 %.3g): %s", what.c_str(), all[k]->name, i,

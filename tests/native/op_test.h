@@ -6,7 +6,8 @@
 // A test is TEST(group, name) { … } with `t` its context; groups are files, test_<group>.cc, so that ctest runs one entry
 // a file. check_op asks an op four things, on every kernel table this machine runs:
 //   accuracy   error against float64 at most twice that of plain fp32 (the table "ref") plus kUlps ulps of the largest
-//              value times the op's condition number, which is computed from the inputs. Never raised for a test.
+//              value times the op's condition number, which is computed from the inputs. Never raised for a test. Plain
+//              fp32 itself: kPlainUlps.
 //   bits       the same twice, and with 1, 2 and 7 threads
 //   bounds     canaries around every buffer made by Guarded
 //   finite     no NaN where the exact answer has none: outputs start as NaN, so an element left out is seen
@@ -119,6 +120,7 @@ const kernels::KernelTable& ref();
 using Run = std::function<std::vector<float>(const kernels::KernelTable&, ThreadPool&)>;
 
 constexpr double kUlps = 2;
+constexpr double kPlainUlps = 32;  // sums of up to 2,000 terms: 12 at most, measured
 
 // One draw of an op's inputs. Outputs may be several arrays of different size of value: each is judged against its own
 // largest value.
