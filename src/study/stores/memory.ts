@@ -63,7 +63,7 @@ export class MemoryStore implements Store {
   ): Promise<TrialRecord[] | null> {
     const held = this.#held(studyId);
     if (held.trials.length !== expectedCount) return null;
-    return trials.map((trial) => this.#append(held, trial));
+    return this.#append(held, trials);
   }
 
   async claimTrial(trialId: number, update: TrialUpdate = {}): Promise<boolean> {
@@ -80,19 +80,15 @@ export class MemoryStore implements Store {
   }
 
   async finishTrials(results: ReadonlyMap<number, TrialResult>): Promise<void> {
-    const finished = [...results].map(([trialId, { state, value, ...update }]) => {
-      const [held, trial] = this.#findRunning(trialId);
-      checkValue(trialId, value);
-      return { held, trial: updated({ ...trial, state, value, datetimeComplete: new Date() }, update) };
-    });
-    for (const { held, trial } of finished) held.trials[trial.number] = trial;
+    const finished = [...results].map(([trialId, result]) => this.#finished(trialId, result));
+    for (const [held, trial] of finished) held.trials[trial.number] = trial;
   }
 
   async interruptTrial(trialId: number, systemAttrs: Attrs, successor: NewTrial | null): Promise<boolean> {
-    const [held, trial] = this.#find(trialId);
-    if (trial.state !== "RUNNING") return false;
-    await this.finishTrials(new Map([[trialId, { state: "FAIL", value: null, systemAttrs }]]));
-    if (successor) this.#append(held, successor);
+    if (this.#find(trialId)[1].state !== "RUNNING") return false;
+    const [held, failed] = this.#finished(trialId, { state: "FAIL", value: null, systemAttrs });
+    if (successor) this.#append(held, [successor]);
+    held.trials[failed.number] = failed;
     return true;
   }
 
@@ -104,25 +100,35 @@ export class MemoryStore implements Store {
     return this.close();
   }
 
-  #append(held: Held, trial: NewTrial): TrialRecord {
-    const record: TrialRecord = updated(
-      {
-        number: held.trials.length,
-        trialId: this.#nextTrialId++,
-        state: trial.state,
-        value: null,
-        params: {},
-        distributions: {},
-        intermediateValues: new Map(),
-        userAttrs: {},
-        systemAttrs: {},
-        datetimeStart: trial.state === "RUNNING" ? new Date() : null,
-        datetimeComplete: null,
-      },
-      trial,
+  /** All or none: one that cannot be copied throws before any is held. */
+  #append(held: Held, trials: readonly NewTrial[]): TrialRecord[] {
+    const records = trials.map((trial, i) =>
+      updated(
+        {
+          number: held.trials.length + i,
+          trialId: this.#nextTrialId + i,
+          state: trial.state,
+          value: null,
+          params: {},
+          distributions: {},
+          intermediateValues: new Map(),
+          userAttrs: {},
+          systemAttrs: {},
+          datetimeStart: trial.state === "RUNNING" ? new Date() : null,
+          datetimeComplete: null,
+        },
+        trial,
+      ),
     );
-    held.trials.push(record);
-    return record;
+    held.trials.push(...records);
+    this.#nextTrialId += records.length;
+    return records;
+  }
+
+  #finished(trialId: number, { state, value, ...update }: TrialResult): [Held, TrialRecord] {
+    const [held, trial] = this.#findRunning(trialId);
+    checkValue(trialId, value);
+    return [held, updated({ ...trial, state, value, datetimeComplete: new Date() }, update)];
   }
 
   #checkOpen(): void {

@@ -276,7 +276,7 @@ describe("the interval keeps its promise", () => {
     { seeds: 5, rows: 300, seedSd: 0.005 },
     { seeds: 5, rows: 300, seedSd: 0.03 },
     { seeds: 3, rows: 150, seedSd: 0.01 },
-  ])("covers the truth at least 92 times in 100: $seeds seeds, $rows rows, seed sd $seedSd", (setting) => {
+  ])("covers the truth 92 to 99 times in 100: $seeds seeds, $rows rows, seed sd $seedSd", (setting) => {
     const sims = 200;
     let covered = 0;
     let wrong = 0;
@@ -286,7 +286,9 @@ describe("the interval keeps its promise", () => {
       if (difference.ci.low <= 0 && difference.ci.high >= 0) covered += 1;
       if (verdict.word !== "no difference shown") wrong += 1;
     }
+    // 1000 give .976, .955 and .980 (few seeds: Student's t is wide); an interval 1.4 times as wide covers more than .99.
     expect(covered / sims).toBeGreaterThanOrEqual(0.92);
+    expect(covered / sims).toBeLessThanOrEqual(0.99);
     expect(wrong).toBeLessThanOrEqual(sims - covered);
   });
 

@@ -120,9 +120,14 @@ describe("edges", () => {
 
   it("flips at random beyond 16 differences, close to the exact answer", () => {
     const d = Array.from({ length: 17 }, (_, i) => (i % 3 === 0 ? -1 : 1));
-    const found = signFlipTest(d, new Random(2), 20_000);
-    expect(found.exact).toBe(false);
-    expect(found.p).toBeCloseTo(integerSignFlipP(d), 1);
+    const exact = integerSignFlipP(d);
+    const sd = Math.sqrt((exact * (1 - exact)) / 20_000);
+    expect(sd).toBeLessThan(0.004);
+    for (let seed = 0; seed < 5; seed += 1) {
+      const found = signFlipTest(d, new Random(seed), 20_000);
+      expect(found.exact).toBe(false);
+      expect(Math.abs(found.p - exact), `seed ${seed}`).toBeLessThan(5 * sd);
+    }
   });
 
   it("no differences: p = 1", () => {

@@ -160,15 +160,26 @@ describe("arms", () => {
     const study = await Study.create(
       options(new MemoryStore(), { nRandomTrials: 6, pruner: new MedianPruner({ nStartupTrials: 1 }) }),
     );
+    await study.queueFirst([{ params: { kind: "a", lr: 5e-5, depth: 0 } }]);
     const verdicts = [];
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 10; i++) {
       const trial = await study.ask();
-      await trial.report(i === 0 ? 1 : 0, 1);
-      verdicts.push(await trial.shouldPrune());
-      await trial.complete(i === 0 ? 1 : 0);
-      if (i === 0) continue;
+      await trial.report(-i, 1); // each is worse than all before it
+      const verdict = await trial.shouldPrune();
+      verdicts.push([trial.arm, verdict]);
+      await (verdict ? trial.prune() : trial.complete(-i));
     }
-    expect(verdicts.slice(0, 6)).toEqual([false, false, false, false, false, false]);
+    expect(verdicts).toEqual([
+      ["warm-start", false],
+      ...Array(6).fill(["random", false]),
+      ...Array(3).fill(["optimized", true]),
+    ]);
+    expect((await study.trials()).slice(6).map((t) => [t.state, t.value])).toEqual([
+      ["COMPLETE", -6],
+      ["PRUNED", -7],
+      ["PRUNED", -8],
+      ["PRUNED", -9],
+    ]);
   });
 });
 
@@ -243,6 +254,30 @@ describe("resume", () => {
     await expect(Study.resume(options(store, { studyName: "other" }), false)).rejects.toMatchObject({
       code: "ERR_STORE_STUDY_MISSING",
     });
+  });
+
+  test("refuses another direction, and a dimension that changed, and leaves the study as it is", async () => {
+    const store = new MemoryStore();
+    using first = await Study.create(options(store));
+    await runTo(first, 2);
+    const before = await first.trials();
+    await expect(Study.resume(options(store, { direction: "minimize" }), true)).rejects.toMatchObject({
+      name: "StoreError",
+      code: "ERR_STORE_DIRECTION",
+      issues: [{ path: "memory: direction", expected: "minimize", received: "maximize" }],
+    });
+    const changed = space.map((d) =>
+      d.name === "lr" ? { ...d, distribution: { kind: "float", low: 1e-6, high: 1e-3 } as const } : d,
+    );
+    await expect(Study.resume(options(store, { space: changed }), true)).rejects.toMatchObject({
+      name: "ConfigError",
+      code: "ERR_SPACE_CHANGED",
+      issues: [{ path: "lr", expected: "log scale", received: "linear scale" }],
+    });
+    expect(await first.trials()).toEqual(before);
+    // Ranges may change, and dimensions come and go: as in Optuna.
+    const wider = { name: "lr", distribution: { kind: "float", low: 1e-8, high: 1, log: true } } as const;
+    using _ = await Study.resume(options(store, { space: [wider] }), false);
   });
 
   test("NaN as a value makes a trial FAIL", async () => {
