@@ -81,6 +81,7 @@ describe("handles", () => {
   const calls: readonly (readonly [string, "model" | "session", (handle: never) => unknown])[] = [
     ["describeModel", "model", (h) => native.describeModel(h)],
     ["addDataset", "model", (h) => native.addDataset(h, data)],
+    ["removeDataset", "model", (h) => native.removeDataset(h, 0)],
     ["createSession", "model", (h) => native.createSession(h, [lane], cacheOff)],
     [
       "describePlan",
@@ -177,6 +178,7 @@ describe("createModel", () => {
     threads: [0, -1, 1.5, 1e9, Number.NaN],
     isa: ["sse2", "", 3, "REF"],
     cacheBytes: [-1, Number.NaN, Number.POSITIVE_INFINITY],
+    cacheFileBytes: [-1, Number.NaN, Number.POSITIVE_INFINITY, "1", 1], // 1: and no cacheDirectory
   };
 
   test.each(Object.entries(wrong))("%s", async (field, values) => {
@@ -348,6 +350,17 @@ describe("addDataset", () => {
     await refusal(() => native.addDataset(model, set("ids", 0, -1)));
     expect(await native.addDataset(model, data)).toBe(first + 1);
   });
+});
+
+describe("removeDataset", () => {
+  test.each([99, -1, 0.5, Number.NaN, 2 ** 32, "0", null, undefined])(
+    "%s is refused and changes nothing",
+    async (bad) => {
+      const error = await refusal(() => native.removeDataset(model, as(bad)));
+      expect(error.message).toMatch(/^dataset: expected/);
+      expect((await native.evaluate(session, { lane: 0, dataset: 0 })).loss.length).toBe(data.labels.length);
+    },
+  );
 });
 
 describe("createSession", () => {

@@ -14,7 +14,9 @@ import {
   laneSpec,
   modelSpec,
   native,
+  precisions,
   readAll,
+  sessionOptions,
 } from "../golden/native.js";
 import { readTiny, weightsOf } from "../golden/read.js";
 
@@ -53,14 +55,19 @@ const freezings = [
 ] as const;
 
 describe("save → load → continue", () => {
-  test.each(freezings)("%s", async (_, trainable) => {
+  const inBoth = freezings.flatMap(([name, trainable]) =>
+    precisions.map((p) => [name, p, trainable] as const),
+  );
+
+  test.each(inBoth)("%s, %s", async (_, precision, trainable) => {
+    const off = sessionOptions("off", precision);
     const { model, dataset } = await open();
-    const never = await native.createSession(model, [lane(trainable)], cacheOff);
+    const never = await native.createSession(model, [lane(trainable)], off);
     const whole = await run(never, dataset, 0, 8);
     const expected = bitsOf(await readAll(model, never));
 
     for (const stop of [1, 4, 6]) {
-      const first = await native.createSession(model, [lane(trainable)], cacheOff);
+      const first = await native.createSession(model, [lane(trainable)], off);
       await run(first, dataset, 0, stop);
       const state = await native.saveState(first, 0);
       const saved = bitsOf(await readAll(model, first));
@@ -68,7 +75,11 @@ describe("save → load → continue", () => {
 
       // Another model, other threads, the cache on: none of it may matter.
       const other = await open({ threads: 2 });
-      const second = await native.createSession(other.model, [lane(trainable)], cacheAuto);
+      const second = await native.createSession(
+        other.model,
+        [lane(trainable)],
+        sessionOptions("auto", precision),
+      );
       await native.loadState(second, 0, state);
       expect(bitsOf(await readAll(other.model, second)), `loaded at ${stop}`).toEqual(saved);
       const rest = await run(second, other.dataset, stop, 8);

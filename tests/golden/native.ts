@@ -6,6 +6,7 @@ import type {
   ModelHandle,
   ModelSpec,
   NativeAddon,
+  Precision,
   SessionHandle,
   SessionOptions,
   StepChunk,
@@ -58,8 +59,14 @@ export function laneSpec(trainable: readonly boolean[], overrides: Partial<LaneS
   };
 }
 
-export const cacheOff: SessionOptions = { precision: "fp32", cache: "off" };
-export const cacheAuto: SessionOptions = { precision: "fp32", cache: "auto" };
+export const precisions = ["fp32", "bf16"] as const satisfies readonly Precision[];
+
+export const sessionOptions = (cache: SessionOptions["cache"], precision: Precision): SessionOptions => ({
+  precision,
+  cache,
+});
+export const cacheOff = sessionOptions("off", "fp32");
+export const cacheAuto = sessionOptions("auto", "fp32");
 
 export function datasetSpec(batch: PackedBatch): DatasetSpec {
   return {

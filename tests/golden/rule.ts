@@ -20,6 +20,7 @@ export interface Errors {
   readonly at: number;
 }
 
+/** A difference that is NaN counts as the largest: the first of them is `max`, wherever it stands. */
 export function errorsOf(ours: ArrayLike<number>, reference: ArrayLike<number>): Errors {
   let max = 0;
   let at = 0;
@@ -27,8 +28,8 @@ export function errorsOf(ours: ArrayLike<number>, reference: ArrayLike<number>):
   for (let i = 0; i < reference.length; i++) {
     const d = Math.abs(ours[i]! - reference[i]!);
     sum += d * d;
-    if (!(d <= max)) {
-      max = d; // also NaN
+    if (d > max || (Number.isNaN(d) && !Number.isNaN(max))) {
+      max = d;
       at = i;
     }
   }
