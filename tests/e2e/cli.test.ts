@@ -1,17 +1,21 @@
 /** The command line from outside: the built program in child processes, on a tiny model. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Comparison } from "../../src/analysis/findings.js";
+import type { LayerTrial } from "../../src/analysis/types.js";
 import { SqliteStore } from "../../src/study/stores/sqlite.js";
 import { pythonWith } from "../python.js";
+import { timeless, timelessComparison } from "./timeless.js";
 import { writeColours, writeTinyModel } from "./tiny.js";
 
 const main = path.join(import.meta.dirname, "../../dist/cli/main.mjs");
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-cli-"));
 const at = (name: string) => path.join(folder, name);
 const data = ["--model", at("model"), "--train", at("train.jsonl"), "--validation", at("dev.jsonl")];
+/** Four warm starts, two random draws, two proposals from results. */
 const search = [
   "search",
   ...data,
@@ -19,6 +23,8 @@ const search = [
   at("test.jsonl"),
   "--n-trials",
   "8",
+  "--n-random-trials",
+  "2",
   "--num_train_epochs",
   "3",
   "--n-seeds",
@@ -153,15 +159,16 @@ print(json.dumps(dict(logits=l.tolist(), label=m.config.id2label[int(l.argmax())
 });
 
 describe("search", () => {
+  const run = (out: string, lanes: number) =>
+    permafrost([...search, "--output_dir", at(out), "--json", "--lanes", String(lanes), "--threads", "1"]);
+  const resultOf = (stdout: string) =>
+    JSON.parse(stdout) as { trials: number; trialList: LayerTrial[]; comparison: Comparison };
+  const weights = (out: string) => readFileSync(at(`${out}/model/model.safetensors`));
+
   test("ends in a report, a model and a study; the same again is bit for bit the same", () => {
-    const [first, second] = ["s1", "s2"].map((dir, i) =>
-      permafrost([...search, "--output_dir", at(dir), "--json", "--lanes", String(i + 1), "--threads", "1"]),
-    );
+    const [first, second] = ["s1", "s2"].map((out) => run(out, 2));
     expect(first!.stderr).toBe("");
     expect(first!.status).toBe(0);
-    const result = JSON.parse(first!.stdout);
-    expect(result.trials).toBe(8);
-    expect(result.comparison).not.toBeNull();
     for (const file of [
       "report.html",
       "report.md",
@@ -172,14 +179,35 @@ describe("search", () => {
     ]) {
       expect(existsSync(at(`s1/${file}`)), file).toBe(true);
     }
-    // Up to the first optimised trial, lanes do not change what is proposed, and never what a trial gives.
-    const values = (text: string) =>
-      JSON.parse(text)
-        .trialList.slice(0, 8)
-        .filter((t: { arm: string }) => t.arm !== "optimized")
-        .map((t: { value: number; rates: object }) => [t.value, t.rates]);
-    expect(values(second!.stdout)).toEqual(values(first!.stdout));
-    expect(permafrost(["report", at("s1/report.json")]).stdout).toContain("Does it beat plain fine-tuning?");
+    const [one, two] = [resultOf(first!.stdout), resultOf(second!.stdout)];
+    expect(one.trials).toBe(8);
+    expect(one.trialList.map((t) => t.arm)).toEqual([
+      ...["warm-start", "warm-start", "warm-start", "warm-start"],
+      ...["random", "random", "optimized", "optimized"],
+    ]);
+    // Losses differ from trial to trial, so that another one's would be noticed.
+    expect(new Set(one.trialList.map((t) => t.validationLoss)).size).toBe(8);
+    expect(timeless(two.trialList)).toEqual(timeless(one.trialList));
+    expect(timelessComparison(two.comparison)).toEqual(timelessComparison(one.comparison));
+    expect(weights("s2").equals(weights("s1"))).toBe(true);
+  });
+
+  test("with other lanes: the same trials up to the first proposal, each with the same result to the bit", () => {
+    const other = run("s3", 1);
+    expect([other.status, other.stderr]).toEqual([0, ""]);
+    const drawn = (trials: readonly LayerTrial[]) => timeless(trials.filter((t) => t.arm !== "optimized"));
+    const here = JSON.parse(readFileSync(at("s1/report.json"), "utf8")) as { trials: LayerTrial[] };
+    expect(drawn(resultOf(other.stdout).trialList)).toEqual(drawn(here.trials));
+  });
+
+  test("report renders a report.json again: on the terminal, as JSON, and with --html the page", () => {
+    const [file, page] = [at("s1/report.json"), at("pages/again.html")];
+    const shown = permafrost(["report", file, "--html", page]);
+    expect([shown.status, shown.stderr]).toEqual([0, ""]);
+    expect(shown.stdout).toContain("Does it beat plain fine-tuning?");
+    expect(readFileSync(page, "utf8")).toBe(readFileSync(at("s1/report.html"), "utf8"));
+    const json = permafrost(["report", file, "--json"]);
+    expect(JSON.parse(json.stdout)).toEqual(JSON.parse(readFileSync(file, "utf8")));
   });
 
   test("a name that is taken is refused; --resume of a finished search repeats nothing", () => {
@@ -204,32 +232,6 @@ describe("search", () => {
       return [f.trials, f.comparisons, f.study.testReadAt];
     };
     expect(pick(after)).toEqual(pick(before));
-  });
-
-  test("killed at any moment, --resume ends with every planned trial finished once", async () => {
-    const args = [...search, "--output_dir", at("killed")];
-    for (const delay of [500, 700, 900, 1100]) {
-      const child: ChildProcess = spawn(
-        process.execPath,
-        [main, ...args, ...(existsSync(at("killed/study.db")) ? ["--resume"] : [])],
-        { stdio: "ignore" },
-      );
-      const exit = new Promise((resolve) => child.once("exit", resolve));
-      await Promise.race([exit, new Promise((resolve) => setTimeout(resolve, delay))]);
-      child.kill("SIGKILL");
-      await exit;
-    }
-    const end = permafrost([...args, ...(existsSync(at("killed/study.db")) ? ["--resume"] : [])]);
-    expect([end.status, end.stderr]).toEqual([0, ""]);
-    const store = SqliteStore.open(`sqlite:///${at("killed/study.db")}`);
-    for (const name of ["permafrost", "permafrost-uniform"]) {
-      const trials = await store.trials((await store.findStudy(name))!.studyId);
-      const counted = trials.filter((t) => t.systemAttrs["permafrost:interrupted"] !== true);
-      expect(counted.map((t) => t.state).filter((s) => s !== "COMPLETE" && s !== "PRUNED")).toEqual([]);
-      expect(counted).toHaveLength(8);
-      expect(trials.map((t) => t.number)).toEqual(trials.map((_, i) => i));
-    }
-    await store.close();
   });
 
   test("no trial with a finite loss: exit code 3", () => {
@@ -391,18 +393,108 @@ describe("what goes wrong", () => {
     child.kill("SIGINT");
     expect([await exit, stderr]).toEqual([130, "stopped by SIGINT\n"]);
   });
+});
 
-  test("SIGINT stops with 130, and the study goes on", async () => {
-    const child = spawn(
-      process.execPath,
-      [main, ...search, "--output_dir", at("stopped"), "--n-trials", "60"],
-      { stdio: ["ignore", "ignore", "pipe"] },
+describe("options from a file", () => {
+  test("--config takes effect, in any spelling; flags win over it", () => {
+    const config = { maxSteps: 3, "weight-decay": 0.5, seed: 7, model: at("nowhere"), logging_steps: 1 };
+    writeFileSync(at("train.json"), JSON.stringify(config));
+    const args = ["train", "--config", at("train.json"), ...data, "--max-steps", "2", "--json", "--quiet"];
+    const run = permafrost([...args, "--output_dir", at("configured")]);
+    expect([run.status, run.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(run.stdout).steps).toBe(2);
+    const card = readFileSync(at("configured/README.md"), "utf8");
+    for (const [name, value] of Object.entries({ max_steps: 2, weight_decay: 0.5, seed: 7 }))
+      expect(card).toContain(`| \`${name}\` | ${value} |`);
+  });
+
+  test.each([
+    [
+      "a list",
+      "[]",
+      /ERR_CONFIG_FILE: .*odd\.json: not read\n +--config +expected a file holding one JSON object/,
+    ],
+    ["no file", null, /ERR_CONFIG_FILE.*ENOENT/s],
+    ["an unknown key", '{"seeed":1}', /ERR_CONFIG: 1 problem in .*odd\.json and the command line\n +seeed .*did you mean seed/],
+  ])("%s: exit code 2, and the file is named", (_, text, message) => {
+    rmSync(at("odd.json"), { force: true });
+    if (text !== null) writeFileSync(at("odd.json"), text);
+    const run = permafrost(["train", "--config", at("odd.json"), ...data, "--output_dir", at("never")]);
+    expect([run.status, run.stdout, run.stderr]).toEqual([2, "", expect.stringMatching(message)]);
+    expect(run.stderr).not.toContain("    at ");
+    expect(existsSync(at("never"))).toBe(false);
+  });
+});
+
+describe("doctor", () => {
+  test("exit code 0 on a machine that computes right; every operation was compared with the reference", () => {
+    const json = permafrost(["doctor", "--json"]);
+    expect([json.status, json.stderr]).toEqual([0, ""]);
+    const { healthy, selfTest, node, threads } = JSON.parse(json.stdout);
+    expect([healthy, node]).toEqual([true, process.version]);
+    expect(threads).toBeGreaterThan(0);
+    expect(Object.keys(selfTest)).toEqual(
+      expect.arrayContaining(["linear_forward", "attention_backward", "layernorm_forward"]),
     );
-    const exit = new Promise((resolve) => child.once("exit", resolve));
-    for (let waited = 0; !existsSync(at("stopped/study.db")) && waited < 10_000; waited += 50) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const [op, difference] of Object.entries<number>(selfTest)) {
+      expect(difference, op).toBeGreaterThanOrEqual(0);
+      expect(difference, op).toBeLessThan(0.02);
     }
-    child.kill("SIGINT");
-    expect(await exit).toBe(130);
+    const words = permafrost(["doctor"]);
+    expect([words.status, words.stderr]).toEqual([0, ""]);
+    expect(words.stdout).toMatch(/^healthy +true$/m);
+    for (const op of Object.keys(selfTest)) expect(words.stdout).toContain(`  ${op} `);
+  });
+});
+
+describe("a signal", () => {
+  /** A search that gets these signals, one after the other, when its first trial starts. */
+  function stopped(out: string, signals: string, more: readonly string[]) {
+    const preload = ["--require", path.join(import.meta.dirname, "signal-at.cjs")];
+    const args = [...search, "--output_dir", at(out), "--progress", "json", ...more];
+    const { status, stderr } = spawnSync(process.execPath, [...preload, main, ...args], {
+      encoding: "utf8",
+      timeout: 50_000,
+      env: {
+        ...process.env,
+        ...{ PERMAFROST_TEST_SIGNAL_AT: '"type":"trialStart"', PERMAFROST_TEST_SIGNALS: signals },
+      },
+    });
+    return { status, stderr };
+  }
+  async function statesOf(out: string) {
+    await using store = SqliteStore.open(`sqlite:///${at(`${out}/study.db`)}`);
+    const trials = await store.trials((await store.findStudy("permafrost"))!.studyId);
+    const interrupted = trials.filter((t) => t.systemAttrs["permafrost:interrupted"] === true);
+    return { states: new Set(trials.map((t) => t.state)), interrupted: interrupted.length };
+  }
+
+  test("SIGINT stops with 130 and SIGTERM with 143: no trial is left running, and the study goes on", async () => {
+    // Two trials of 300 steps, side by side.
+    const few = ["--n-trials", "2", "--num_train_epochs", "100", "--n-seeds", "1", "--baseline", "false"];
+    const resume = [...few, "--lanes", "2", "--resume"];
+    for (const [signal, code] of [["SIGINT", 130] as const, ["SIGTERM", 143] as const]) {
+      const run = stopped("stopped", signal, resume);
+      expect(run).toEqual({ status: code, stderr: `stopped by ${signal}; --resume goes on with it\n` });
+      // Both trials failed and are queued again.
+      const interrupted = signal === "SIGINT" ? 2 : 4;
+      expect(await statesOf("stopped")).toEqual({ states: new Set(["FAIL", "WAITING"]), interrupted });
+    }
+    const end = permafrost([...search, "--output_dir", at("stopped"), ...resume]);
+    expect([end.status, end.stderr]).toEqual([0, ""]);
+    expect(await statesOf("stopped")).toEqual({ states: new Set(["FAIL", "COMPLETE"]), interrupted: 4 });
+  });
+
+  test("a second one does not wait for the step that runs: the trial is still entered as running", async () => {
+    // A step of some tenths of a second: 256 rows of 120 words.
+    const words = Array.from({ length: 120 }, () => "cat").join(" ");
+    const rows = ["red", "green"].map((label) => `${JSON.stringify({ text: `${label} ${words}`, label })}\n`);
+    writeFileSync(at("long.jsonl"), rows.join("").repeat(128));
+    const slow = ["--train", at("long.jsonl"), "--validation", at("long.jsonl"), "--test", at("long.jsonl")];
+    const batch = ["--per_device_train_batch_size", "256", "--max_steps", "1000", "--lanes", "1"];
+    const run = stopped("twice", "SIGINT,SIGTERM", [...slow, ...batch]);
+    expect(run).toEqual({ status: 143, stderr: "stopped by SIGTERM; --resume goes on with it\n" });
+    const { states, interrupted } = await statesOf("twice");
+    expect([states.has("RUNNING"), interrupted]).toEqual([true, 0]);
   });
 });

@@ -7,6 +7,7 @@ import { fineTune, loadModel, type TrainOptions, type TrainResult } from "../../
 import { SafetensorsFile } from "../../src/models/safetensors.js";
 import type { Tensor } from "../../src/models/types.js";
 import { warmupSteps } from "../../src/train/schedules.js";
+import { FLOOR } from "../golden/rule.js";
 import { writeColours, writeTinyModel } from "./tiny.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-training-"));
@@ -85,21 +86,35 @@ describe("evaluation", () => {
     expect(bytes("early-again")).toEqual(bytes("early"));
   });
 
-  test("load_best_model_at_end: the written weights are those of the best evaluation", async () => {
-    const rising = {
-      learningRate: 0.3,
+  test("load_best_model_at_end: the written weights are those of the best evaluation, also after going on", async () => {
+    // Too high a rate to stay where it is best: epoch 4 of 5, after step 12.
+    const high = {
+      learningRate: 0.03,
+      numTrainEpochs: 5,
+      saveSteps: 2,
       lrSchedulerType: "constant",
       metricForBestModel: "eval_loss",
     } as const;
-    const best = await train("best", { ...rising, loadBestModelAtEnd: true });
-    const last = await train("last", { ...rising, loadBestModelAtEnd: false });
+    const best = await train("best", { ...high, loadBestModelAtEnd: true });
+    const last = await train("last", { ...high, loadBestModelAtEnd: false });
     const losses = json("best/trainer_state.json")
       .log_history.filter((entry: object) => "eval_loss" in entry)
       .map((entry: { eval_loss: number }) => entry.eval_loss);
     expect(best.validation.loss).toBe(Math.min(...losses));
     expect(last.validation.loss).toBe(losses.at(-1));
-    expect(Math.min(...losses)).toBeLessThan(losses.at(-1)); // else the test shows nothing
+    expect(losses.indexOf(best.validation.loss)).toBe(3); // else the test shows nothing
     expect(json("best/eval_results.json").eval_loss).toBe(best.validation.loss);
+    expectScores(await scoresOf("best"), best.validation);
+    expectScores(await scoresOf("last"), last.validation);
+    expect(bytes("best").equals(bytes("last"))).toBe(false);
+
+    // Still to come, here, and past: then the checkpoint has its weights beside the present ones.
+    for (const step of [10, 12, 14]) {
+      const from = { resumeFromCheckpoint: at(`best/checkpoint-${step}`) };
+      const rest = await train("best-rest", { ...high, loadBestModelAtEnd: true, ...from });
+      expect(rest.validation).toEqual(best.validation);
+      expect(bytes("best-rest")).toEqual(bytes("best"));
+    }
   });
 });
 
@@ -273,6 +288,28 @@ describe("save_dtype", () => {
     expect(result.validation.accuracy).toBe(1);
   });
 });
+
+/** Accuracy and mean cross entropy of a written model on the validation rows, in doubles from its logits. */
+async function scoresOf(dir: string): Promise<{ accuracy: number; loss: number; largestLogit: number }> {
+  const rows = readFileSync(at("dev.jsonl"), "utf8").trim().split("\n");
+  const examples = rows.map((row) => JSON.parse(row) as { text: string; label: string });
+  await using model = await loadModel(at(dir));
+  const predictions = await model.predict(examples.map(({ text }) => text));
+  let [right, loss, largestLogit] = [0, 0, 0];
+  for (const [i, { label, logits }] of predictions.entries()) {
+    if (label === examples[i]!.label) right += 1;
+    const sum = Array.from(logits, Math.exp).reduce((a, b) => a + b);
+    loss += Math.log(sum) - logits[model.labels.indexOf(examples[i]!.label)]!;
+    largestLogit = Math.max(largestLogit, ...logits.map(Math.abs));
+  }
+  return { accuracy: right / rows.length, loss: loss / rows.length, largestLogit };
+}
+
+/** The trainer's losses are of float32 logits, computed in float32: the rule's floor, at the size of a logit. */
+function expectScores(own: Awaited<ReturnType<typeof scoresOf>>, told: TrainResult["validation"]) {
+  expect(own.accuracy).toBe(told.accuracy);
+  expect(Math.abs(own.loss - told.loss)).toBeLessThanOrEqual(FLOOR * own.largestLogit);
+}
 
 /** A log without what depends on the clock. */
 const timeless = (log: readonly object[]) =>

@@ -1,6 +1,7 @@
 /** Retraining with a trainer that is made up: what is stored, what is not scored, what is written where. */
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { type FinalistOptions, retrain } from "../../../src/search/finalists.js";
+import type { SearchEvent } from "../../../src/events.js";
+import { type FinalistOptions, retrain, seedKey } from "../../../src/search/finalists.js";
 import { trainingKey } from "../../../src/search/manifest.js";
 import type { ModelFile } from "../../../src/search/model-file.js";
 import { enterTestRead, testWasRead } from "../../../src/search/test-reads.js";
@@ -17,17 +18,24 @@ const fake = vi.hoisted(() => ({
   scored: [] as string[],
   diverges: new Set<number>(),
   accuracy: (seed: number) => seed / 100,
+  testLoss: (_seed: number): number => 0.1,
+  /** Called before a session trains its seeds, and before one is scored: throws, or stops the search. */
+  beforeRun: (_seeds: readonly number[]): void => {},
+  beforeScore: (_seed: number): void => {},
+  open: 0,
 }));
 
 vi.mock("../../../src/train/trainer.js", () => ({
   Trainer: {
     open: async (_task: unknown, { evalStrategy }: FinalistOptions, lanes: { seed: number }[]) => ({
-      session: {},
+      session: { open: ++fake.open },
       totalSteps: 7,
       totals: { cache: { hits: 2, misses: 1, bytes: lanes.length } },
       stepsPerEpoch: 7,
       rowsIn: (steps: number) => 16 * steps,
-      run: async () => {
+      run: async (_hooks: unknown, signal: AbortSignal) => {
+        fake.beforeRun(lanes.map(({ seed }) => seed));
+        signal.throwIfAborted();
         fake.evalStrategies.push(evalStrategy);
         fake.trained.push(...lanes.map(({ seed }) => seed));
         const cost = { seconds: 1, flops: 2, tokens: 9, trainedParameters: 3, steps: 7, best: null };
@@ -38,11 +46,16 @@ vi.mock("../../../src/train/trainer.js", () => ({
           ...cost,
         }));
       },
-      score: async (lane: number, split: string) => {
-        fake.scored.push(`${split} ${lanes[lane]!.seed}`);
-        return { accuracy: fake.accuracy(lanes[lane]!.seed), loss: 0.1, correct: [true, false] };
+      score: async (lane: number, split: string, signal: AbortSignal) => {
+        const { seed } = lanes[lane]!;
+        fake.beforeScore(seed);
+        signal.throwIfAborted();
+        fake.scored.push(`${split} ${seed}`);
+        return { accuracy: fake.accuracy(seed), loss: fake.testLoss(seed), correct: [true, false] };
       },
-      [Symbol.asyncDispose]: async () => {},
+      [Symbol.asyncDispose]: async () => {
+        fake.open--;
+      },
     }),
   },
 }));
@@ -82,14 +95,24 @@ beforeEach(async () => {
     scored: [],
     diverges: new Set(),
     accuracy: (seed: number) => seed / 100,
+    testLoss: () => 0.1,
+    beforeRun: () => {},
+    beforeScore: () => {},
+    open: 0,
   });
-  study = await Study.create({
+  study = await newStudy();
+});
+const newStudy = () =>
+  Study.create({
     ...{ store: new MemoryStore(), studyName: "s", direction: "maximize", space: [], manifest: {} },
     ...{ sampler: new RandomSampler(), pruner: new NonePruner(), seed: 1, nRandomTrials: 0, metricName: "x" },
   });
-});
-const go = (options: FinalistOptions, model: ModelFile | null = null) =>
-  retrain(study, task, options, model, () => {}, new AbortController().signal);
+const go = (
+  options: FinalistOptions,
+  model: ModelFile | null = null,
+  emit: (event: SearchEvent) => void = () => {},
+  signal = new AbortController().signal,
+) => retrain(study, task, options, model, emit, signal);
 
 describe("retraining", () => {
   test("runs each seed once, whatever the number of calls; more seeds add only themselves", async () => {
@@ -135,6 +158,24 @@ describe("retraining", () => {
     expect(fake.trained).toEqual([1, 2, 3]);
   });
 
+  test.each([Number.NaN, Number.POSITIVE_INFINITY])(
+    "whose loss on test is %d has diverged: the best on validation, and neither saved nor tried again",
+    async (loss) => {
+      fake.testLoss = (seed) => (seed === 3 ? loss : 0.1);
+      const folder = new Folder();
+      const events: SearchEvent[] = [];
+      for (let i = 0; i < 2; i++) {
+        const { seeds, diverged } = await go(finalist(), folder, (event) => events.push(event));
+        expect([seeds.map((s) => s.seed), diverged]).toEqual([[1, 2], [3]]);
+      }
+      expect(await study.userAttr(seedKey(finalist(), 3))).toEqual({ seed: 3, diverged: true });
+      expect(events).toHaveLength(3); // none of the second call
+      expect(events[2]).toMatchObject({ type: "seedEnd", seed: 3, validation: null, finished: 3, total: 3 });
+      expect(folder.mark).toBe("weights of 2");
+      expect(fake.trained).toEqual([1, 2, 3]);
+    },
+  );
+
   test("that is stored writes the model where it is missing, from the best seed and without reading test", async () => {
     await go(finalist(), new Folder());
     fake.scored.length = 0;
@@ -147,6 +188,82 @@ describe("retraining", () => {
     await go(finalist(), elsewhere);
     await go(finalist(), elsewhere);
     expect(fake.trained).toEqual([1, 2, 3, 3, 3]);
+  });
+});
+
+describe("retraining that is cut short", () => {
+  const failed = new Error("no memory");
+  /** What a call that nothing disturbs returns and leaves, in a study of its own. */
+  async function undisturbed() {
+    const [cut, folder] = [study, new Folder()];
+    study = await newStudy();
+    const { seeds, diverged } = await go(finalist(), folder);
+    study = cut;
+    Object.assign(fake, { trained: [], scored: [] });
+    return { seeds, diverged, mark: folder.mark };
+  }
+  const stored = async () => {
+    const all = await Promise.all([1, 2, 3].map((seed) => study.userAttr(seedKey(finalist(), seed))));
+    return [1, 2, 3].filter((_, i) => all[i] !== undefined);
+  };
+
+  // Two lanes: seeds 1 and 2 train together, then 3.
+  const failAt = (seed: number) => (at: number) => {
+    if (at === seed) throw failed;
+  };
+  test.each([
+    ["training the first group", [], [1, 2, 3], { beforeRun: ([seed]: number[]) => failAt(1)(seed!) }],
+    ["scoring the second of a group", [1], [2, 3], { beforeScore: failAt(2) }],
+    ["training the second group", [1, 2], [3], { beforeRun: ([seed]: number[]) => failAt(3)(seed!) }],
+  ])(
+    "by a throw while %s: seeds %j are stored, a second call trains %j",
+    async (_, kept, again, disturbed) => {
+      const whole = await undisturbed();
+      const folder = new Folder();
+      Object.assign(fake, disturbed);
+      await expect(go(finalist(), folder)).rejects.toBe(failed);
+      expect(await stored()).toEqual(kept);
+      expect(fake.open).toBe(0); // sessions are given back
+
+      Object.assign(fake, { beforeRun: () => {}, beforeScore: () => {}, trained: [] });
+      const { seeds, diverged } = await go(finalist(), folder);
+      expect(fake.trained).toEqual(again);
+      expect({ seeds, diverged, mark: folder.mark }).toEqual(whole);
+      expect(fake.scored.toSorted()).toEqual(["test 1", "test 2", "test 3"]);
+    },
+  );
+
+  test.each([
+    [1, [1], [2, 3]],
+    [2, [1, 2], [3]],
+  ])("by a stop after seed %j: %j are stored, a second call trains %j", async (after, kept, again) => {
+    const whole = await undisturbed();
+    const folder = new Folder();
+    const stop = new AbortController();
+    const reason = new Error("stopped by SIGINT");
+    const onSeed = (event: SearchEvent) => {
+      if (event.type === "seedEnd" && event.seed === after) stop.abort(reason);
+    };
+    await expect(go(finalist(), folder, onSeed, stop.signal)).rejects.toBe(reason);
+    expect(await stored()).toEqual(kept);
+    expect(folder.mark).toBe(`weights of ${after}`);
+    expect(fake.open).toBe(0);
+
+    fake.trained.length = 0;
+    const { seeds, diverged } = await go(finalist(), folder);
+    expect(fake.trained).toEqual(again);
+    expect({ seeds, diverged, mark: folder.mark }).toEqual(whole);
+    expect(fake.scored.toSorted()).toEqual(["test 1", "test 2", "test 3"]);
+  });
+
+  test("by a model that cannot be written: that seed is not stored, and is written by the second call", async () => {
+    const folder = new Folder();
+    const write = vi.spyOn(folder, "write").mockRejectedValueOnce(failed);
+    await expect(go(finalist(), folder)).rejects.toBe(failed);
+    expect(await stored()).toEqual([]);
+    write.mockRestore();
+    await go(finalist(), folder);
+    expect([fake.trained, folder.mark]).toEqual([[1, 2, 1, 2, 3], "weights of 3"]);
   });
 });
 

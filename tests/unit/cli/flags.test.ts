@@ -1,0 +1,80 @@
+/** From the command line and --config to checked options: which of them wins, and what is no file of options. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { Command } from "commander";
+import { afterAll, describe, expect, test } from "vitest";
+import { addFlags, normaliseFlags, readOptions } from "../../../src/cli/flags.js";
+import { searchOptions } from "../../../src/config/schema.js";
+
+const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-flags-"));
+const file = path.join(folder, "search.json");
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const needed = { model: "m", train: "a", validation: "b", test: "c" };
+
+async function read(args: readonly string[], text?: string, defaults: Record<string, unknown> = needed) {
+  rmSync(file, { force: true });
+  if (text !== undefined) writeFileSync(file, text);
+  const command = addFlags(new Command("search"), searchOptions).exitOverride();
+  command.parse(normaliseFlags(args, searchOptions), { from: "user" });
+  return (await readOptions(command, searchOptions, defaults)).config;
+}
+const withFile = (options: object, ...args: string[]) =>
+  read(["--config", file, ...args], JSON.stringify(options));
+
+describe("--config", () => {
+  test("defaults, the file, flags: the later wins, each option for itself", async () => {
+    const config = await withFile({ seed: 7, n_trials: 9, model: "of the file" }, "--seed", "8");
+    expect(config).toMatchObject({ seed: 8, nTrials: 9, model: "of the file", train: "a" });
+    expect((await read([])).seed).toBe(42);
+  });
+
+  test.each([
+    ["maxSteps", "--max_steps"],
+    ["max_steps", "--max-steps"],
+    ["max-steps", "--max_steps"],
+  ])("%s of the file and %s of the line are one option", async (key, flag) => {
+    expect((await withFile({ [key]: 3 })).maxSteps).toBe(3);
+    expect((await withFile({ [key]: 3 }, flag, "2")).maxSteps).toBe(2);
+  });
+
+  test("an old name or a synonym in either place is the option it stands for", async () => {
+    expect((await withFile({ warmup_ratio: 0.5 }, "--warmup_steps", "4")).warmupSteps).toBe(4);
+    expect((await withFile({ warmupSteps: 4 }, "--warmup_ratio", "0.5")).warmupSteps).toBe(0.5);
+    expect((await withFile({ precision: "fp32" }, "--bf16")).precision).toBe("bf16");
+    expect((await withFile({ bf16: true }, "--precision", "fp32")).precision).toBe("fp32");
+  });
+
+  test("values are those that flags give in text", async () => {
+    const options = { learning_rate_range: [1e-6, 1e-4], n_trials: 9, baseline: false };
+    const flags = ["--learning_rate_range", "[1e-6,1e-4]", "--n-trials=9", "--baseline", "false"];
+    expect(await withFile(options)).toEqual(await read(flags));
+  });
+
+  test.each([
+    ["[]", "not an object"],
+    ["null", "not an object"],
+    ['"text"', "not an object"],
+    ["", "JSON"],
+    ['{"seed":', "JSON"],
+    [undefined, "ENOENT"],
+  ])("%j is no file of options: ERR_CONFIG_FILE names it", async (text, received) => {
+    await expect(read(["--config", file], text)).rejects.toMatchObject({
+      ...{ name: "ConfigError", code: "ERR_CONFIG_FILE", message: expect.stringContaining(file) },
+      issues: [{ path: "--config", received: expect.stringContaining(received) }],
+    });
+  });
+
+  test("what is wrong in the file and on the line comes as one list", async () => {
+    const run = withFile({ seeed: 1, n_trials: 0 }, "--seed", "x");
+    await expect(run).rejects.toMatchObject({
+      code: "ERR_CONFIG",
+      issues: [
+        { path: "seeed", hint: "did you mean seed?" },
+        { path: "seed", received: '"x"' },
+        { path: "n_trials", received: "0" },
+      ],
+    });
+  });
+});
