@@ -4,7 +4,15 @@ import { brief, type TableRow } from "./table.js";
 import type { Dataset, Example } from "./types.js";
 
 const MAX_ISSUES = 10;
-const COLUMNS = ["text", "text_b", "label"];
+const COLUMNS = ["text", "text_b", "label"] as const;
+type Column = (typeof COLUMNS)[number];
+
+/** What else a header may be separated by, and what to do then. A .csv has commas, a .tsv tabs: nothing is guessed. */
+const OTHER_SEPARATORS = [
+  [";", 'the columns are separated by ";": save the file with commas'],
+  ["\t", "the columns are separated by tabs: save the file with commas, or name it .tsv"],
+  [",", "the columns are separated by commas: name the file .csv"],
+] as const;
 
 /** Collects rows and problems. CSV labels that have to be there are integers when all of the file's are. */
 export class DatasetBuilder {
@@ -17,8 +25,10 @@ export class DatasetBuilder {
   #problems = 0;
   #emptyTexts = 0;
   #pairs: boolean | null = null;
-  /** The file's labels are text (CSV), so integers have to be recognised. */
+  /** The file's labels are text (CSV): integers have to be recognised, and blanks around a label mean nothing. */
   #labelsAreText = false;
+  /** What the file calls each column: CSV from elsewhere writes Text or LABEL. */
+  #names: Readonly<Record<Column, string>> = { text: "text", text_b: "text_b", label: "label" };
 
   constructor(file: string, requireLabels: boolean) {
     this.#file = file;
@@ -72,10 +82,13 @@ export class DatasetBuilder {
 
   #header(line: number, columns: readonly string[]): void {
     this.#labelsAreText = true;
+    const nameOf = (column: Column) => nameIn(columns, column);
+    this.#names = { text: nameOf("text"), text_b: nameOf("text_b"), label: nameOf("label") };
     this.#noteUnused(columns);
-    const needed = this.#requireLabels ? ["text", "label"] : ["text"];
-    const missing = needed.filter((column) => !columns.includes(column));
+    const needed: readonly Column[] = this.#requireLabels ? ["text", "label"] : ["text"];
+    const missing = needed.filter((column) => !columns.includes(this.#names[column]));
     if (missing.length === 0) return;
+    const hint = separatorHint(columns, needed) ?? "the columns are text[,text_b],label";
     throw new DataError(
       "ERR_COLUMN",
       `${this.#file}: the first row must name the columns`,
@@ -83,14 +96,15 @@ export class DatasetBuilder {
         path: `${this.#file}:${line}`,
         expected: `a column "${column}"`,
         received: columns.map((name) => `"${brief(name)}"`).join(", "),
-        hint: "the columns are text[,text_b],label",
+        hint,
       })),
     );
   }
 
   #noteUnused(columns: readonly string[]): void {
+    const used = Object.values(this.#names);
     for (const column of columns) {
-      if (!COLUMNS.includes(column) && this.#unused.size < 100) this.#unused.add(brief(column));
+      if (!used.includes(column) && this.#unused.size < 100) this.#unused.add(brief(column));
     }
   }
 
@@ -113,7 +127,7 @@ export class DatasetBuilder {
   }
 
   #text(line: number, fields: Fields, column: "text" | "text_b"): string | undefined {
-    const value = fields[column];
+    const value = fields[this.#names[column]];
     if (value === undefined || value === null) {
       if (column === "text") {
         this.#report(
@@ -133,7 +147,9 @@ export class DatasetBuilder {
   }
 
   #label(line: number, fields: Fields): string | number | undefined {
-    const value = fields.label;
+    const field = fields[this.#names.label];
+    // A JSON string is the name as it stands; in CSV a blank after the comma is the writer's habit.
+    const value = this.#labelsAreText && typeof field === "string" ? field.trim() : field;
     if (typeof value === "string" && value !== "") return value;
     if (Number.isSafeInteger(value)) return Object.is(value, -0) ? 0 : (value as number);
     if (!this.#requireLabels) return undefined;
@@ -156,9 +172,27 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const REGRESSION = "regression is not supported yet";
 
+/** The column of that name: as it is written, else the only one that differs in case alone. */
+function nameIn(columns: readonly string[], name: Column): string {
+  if (columns.includes(name)) return name;
+  const alike = columns.filter((column) => column.toLowerCase() === name);
+  return alike.length === 1 ? alike[0]! : name;
+}
+
+/** When the header has the columns that are needed once it is split at another separator. */
+function separatorHint(columns: readonly string[], needed: readonly Column[]): string | undefined {
+  const found = OTHER_SEPARATORS.find(([separator]) => {
+    const cells = columns.flatMap((column) => column.split(separator));
+    const names = cells.map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
+    return needed.every((column) => names.includes(nameIn(names, column)));
+  });
+  return found?.[1];
+}
+
 /**
- * CSV knows no types: labels that are all integers as JSON writes them become numbers, and all numbers but not all whole ones
- * is regression. The rest are names: also 01, +1 and integers of more digits than a number holds.
+ * CSV knows no types: labels that are all integers as JSON writes them become numbers, as do whole numbers some of which have
+ * a fraction of zeros (pandas writes integers so when the column once held a NaN). All numbers but not all whole ones is
+ * regression. The rest are names: also 01, +1 and integers of more digits than a number holds.
  */
 function withIntegerLabels(
   examples: readonly Example[],
@@ -167,13 +201,17 @@ function withIntegerLabels(
 ): readonly Example[] {
   const labels = examples.flatMap(({ label }) => (label === undefined ? [] : [String(label)]));
   if (labels.length === 0) return examples;
-  if (labels.every((label) => /^-?(0|[1-9]\d{0,14})$/.test(label))) {
-    return examples.map((example) =>
-      example.label === undefined ? example : { ...example, label: Number(example.label) },
+  const asNumbers = () =>
+    examples.map((example) =>
+      // + 0: -0.0 is class 0.
+      example.label === undefined ? example : { ...example, label: Number(example.label) + 0 },
     );
-  }
+  if (labels.every((label) => /^-?(0|[1-9]\d{0,14})$/.test(label))) return asNumbers();
   if (!labels.every((label) => /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(label))) return examples;
-  const row = examples.findIndex(({ label }) => label !== undefined && !/^[-+]?\d+$/.test(String(label)));
+  if (labels.every(isWhole)) return labels.some((label) => /\.0*$/.test(label)) ? asNumbers() : examples;
+  const row = examples.findIndex(
+    ({ label }) => label !== undefined && !isWhole(String(label)) && !/^[-+]?\d+$/.test(String(label)),
+  );
   if (row < 0) return examples;
   throw new DataError("ERR_ROWS", `${file}: labels are not classes`, [
     {
@@ -184,3 +222,5 @@ function withIntegerLabels(
     },
   ]);
 }
+
+const isWhole = (label: string) => Number.isSafeInteger(Number(label));

@@ -1,6 +1,7 @@
 /** Class names and their indices: the order of the logits. */
 import { DataError, type Issue } from "../errors.js";
 import { closest } from "./closest.js";
+import { brief } from "./table.js";
 import type { Dataset, LabelMap } from "./types.js";
 
 const MAX_ISSUES = 10;
@@ -8,7 +9,8 @@ const MAX_ISSUES = 10;
 /**
  * Label map of a training set: integer labels in numeric order, string labels as Python's `sorted` orders them (by code point).
  *
- * @throws DataError ERR_ONE_CLASS when there are fewer than two classes, ERR_LABEL_MISSING when a row has no label.
+ * @throws DataError ERR_ONE_CLASS when there are fewer than two classes, ERR_LABEL_MISSING when a row has no label, ERR_LABELS
+ *   when two labels differ only in blanks around them.
  */
 export function buildLabelMap(dataset: Dataset): LabelMap {
   const missing = dataset.examples.flatMap(({ label }, row) => (label === undefined ? [row] : []));
@@ -17,6 +19,7 @@ export function buildLabelMap(dataset: Dataset): LabelMap {
       { path: placeOf(dataset, missing[0]!), expected: "a label", received: "none" },
     ]);
   }
+  refuseBlanks(dataset);
   const labels = new Set(dataset.examples.map(({ label }) => label!));
   const allIntegers = [...labels].every((label) => typeof label === "number");
   const names = allIntegers
@@ -32,6 +35,71 @@ export function buildLabelMap(dataset: Dataset): LabelMap {
     ]);
   }
   return labelMapOf(names);
+}
+
+/** JSON strings are names as they stand, so "pos" and "pos " would be two classes: hardly what anyone means. */
+function refuseBlanks(dataset: Dataset): void {
+  const firstRows = new Map<string, number>();
+  for (const [row, { label }] of dataset.examples.entries()) {
+    if (!firstRows.has(String(label))) firstRows.set(String(label), row);
+  }
+  const labels = [...firstRows.keys()];
+  const times = countsOf(labels.map((label) => label.trim()));
+  const alike = labels.filter((label) => times.get(label.trim())! > 1);
+  if (alike.length === 0) return;
+  throw new DataError(
+    "ERR_LABELS",
+    `${dataset.path}: labels that differ only in the blanks around them`,
+    alike.slice(0, MAX_ISSUES).map((label) => ({
+      path: placeOf(dataset, firstRows.get(label)!),
+      expected: `one spelling of "${brief(label.trim())}"`,
+      received: `"${brief(label)}"`,
+    })),
+  );
+}
+
+/**
+ * What a user should know of the classes, a sentence each: how many there are, always and first; that label is hardly a class;
+ * which classes are not measured.
+ *
+ * @param others files that are scored.
+ */
+export function classNotices(train: Dataset, others: readonly Dataset[], { names }: LabelMap): string[] {
+  const rows = labelCounts(train);
+  const counts = names.map((name) => rows.get(name) ?? 0);
+  const [least, most] = counts.reduce(
+    ([low, high], n) => [Math.min(low, n), Math.max(high, n)],
+    [Number.POSITIVE_INFINITY, 0],
+  );
+  const range = least === most ? `${most}` : `${least} to ${most}`;
+  const notices = [`${names.length} classes, ${range} training ${most === 1 ? "row" : "rows"} each`];
+  const single = counts.filter((count) => count === 1).length;
+  if (single > rows.size / 2) {
+    notices.push(
+      `${train.path}: ${single} of ${rows.size} classes have a single row: is label a column of ids, or exchanged with text?`,
+    );
+  }
+  for (const other of others) {
+    const there = labelCounts(other);
+    const lacking = names.filter((name) => rows.has(name) && !there.has(name));
+    if (lacking.length === 0) continue;
+    const first = lacking.slice(0, 3).map((name) => `"${brief(name)}"`);
+    if (lacking.length > first.length) first.push("…");
+    notices.push(
+      `${other.path}: no row of ${lacking.length} of the ${rows.size} classes of ${train.path} (${first.join(", ")}): ` +
+        "nothing is measured on them",
+    );
+  }
+  return notices;
+}
+
+const labelCounts = ({ examples }: Dataset) =>
+  countsOf(examples.flatMap(({ label }) => (label === undefined ? [] : [String(label)])));
+
+function countsOf(values: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
 }
 
 /**
@@ -67,9 +135,10 @@ export function encodeLabels(dataset: Dataset, labels: LabelMap): Int32Array {
     if (issues.length < MAX_ISSUES) issues.push(unknownLabel(dataset, row, String(label), labels));
   }
   if (unknown > 0) {
+    const all = unknown === out.length ? ": is label the right column, here and in training?" : "";
     throw new DataError(
       "ERR_LABEL_UNKNOWN",
-      `${dataset.path}: ${unknown} of ${out.length} rows have a label that is not one of the ${labels.names.length} classes`,
+      `${dataset.path}: ${unknown} of ${out.length} rows have a label that is not one of the ${labels.names.length} classes${all}`,
       issues,
     );
   }
@@ -78,7 +147,7 @@ export function encodeLabels(dataset: Dataset, labels: LabelMap): Int32Array {
 
 function unknownLabel(dataset: Dataset, row: number, label: string, labels: LabelMap): Issue {
   const near = closest(label, labels.names);
-  const list = labels.names.slice(0, 8).map((name) => `"${name}"`);
+  const list = labels.names.slice(0, 8).map((name) => `"${brief(name)}"`);
   if (labels.names.length > list.length) list.push("…");
   return {
     path: placeOf(dataset, row),

@@ -1,4 +1,4 @@
-/** Dataset files: CSV with a header row, or JSONL, with `text[,text_b],label`. */
+/** Dataset files: CSV or TSV with a header row, or JSONL, with `text[,text_b],label`. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import path from "node:path";
@@ -16,7 +16,8 @@ export interface ReadOptions {
 }
 
 /**
- * Reads a whole file. Format by extension (.csv; .jsonl, .ndjson, .json), else by the first character: "{" is JSONL.
+ * Reads a whole file. Format by extension (.csv; .tsv; .jsonl, .ndjson, .json), else by the first character: "{" is JSONL,
+ * all else CSV. Whether a CSV has tabs or semicolons for commas is never guessed.
  *
  * @param file path, or "-" for standard input.
  * @throws DataError with at most 10 problems, each naming its line: ERR_DATA_FILE (cannot be opened), ERR_EMPTY (no rows),
@@ -79,6 +80,7 @@ async function rowsOf(lines: AsyncGenerator<Line>, file: string): Promise<AsyncI
     yield* lines;
   })();
   const start = head.at(-1)?.text.trim()[0];
+  if (extension === ".tsv") return csvRows(all, file, "\t");
   const isCsv = extension === ".csv" || (!/^\.(jsonl|ndjson|json)$/.test(extension) && start !== "{");
   if (!isCsv && start === "[") {
     throw new DataError("ERR_ROWS", `${file}: a JSON array`, [

@@ -1,4 +1,4 @@
-/** CSV and JSONL as one stream of records; what the columns mean is reader.ts's. */
+/** CSV, its tab-separated kind and JSONL as one stream of records; what the columns mean is reader.ts's. */
 import { parse } from "csv-parse";
 import { DataError } from "../errors.js";
 import { type Line, MAX_LINE_BYTES } from "./lines.js";
@@ -41,13 +41,19 @@ export async function* jsonlRows(lines: AsyncIterable<Line>): AsyncGenerator<Tab
 }
 
 /**
- * Comma-separated, quoted by ", first row the column names. A quote inside an unquoted field is a plain character, as for
- * Python's csv and pandas; line breaks inside quotes are kept.
+ * Separated by commas or tabs, quoted by ", first row the column names. A quote inside an unquoted field is a plain
+ * character, as for Python's csv and pandas; line breaks inside quotes are kept.
  *
  * @throws DataError ERR_CSV for a quote that is never closed and for a column named twice.
  */
-export async function* csvRows(lines: AsyncIterable<Line>, name: string): AsyncGenerator<TableRow> {
+export async function* csvRows(
+  lines: AsyncIterable<Line>,
+  name: string,
+  delimiter: "," | "\t" = ",",
+): AsyncGenerator<TableRow> {
+  const tooMany = ` (a ${delimiter === "," ? "comma" : "tab"} in a text needs quotes around it)`;
   const parser = parse({
+    delimiter,
     info: true,
     relax_quotes: true,
     relax_column_count: true,
@@ -71,7 +77,7 @@ export async function* csvRows(lines: AsyncIterable<Line>, name: string): AsyncG
     } else {
       const problem = {
         expected: `${header.length} fields, as in the header`,
-        received: `${record.length}${record.length > header.length ? " (a comma in a text needs quotes around it)" : ""}`,
+        received: `${record.length}${record.length > header.length ? tooMany : ""}`,
       };
       yield { line, problem };
     }

@@ -3,7 +3,7 @@
  */
 
 import { encodeDataset } from "../data/encode.js";
-import { buildLabelMap, labelMapOf } from "../data/labels.js";
+import { buildLabelMap, classNotices, labelMapOf } from "../data/labels.js";
 import { overlapNotice } from "../data/overlap.js";
 import { readDataset } from "../data/reader.js";
 import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
@@ -63,7 +63,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
       encodeDataset(tokenizer, dataset, labels, options.maxLength),
     ]),
   ) as Record<SplitName, EncodedDataset>;
-  const notices = [...ofFolder, ...dataNotices(datasets, encoded, options.maxLength)];
+  const notices = [...ofFolder, ...dataNotices(datasets, encoded, labels, options.maxLength)];
   const { tensors, initialised, notice } = initialiseModel(folder, labels.names, options.seed);
   const native = await NativeModel.create(
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },
@@ -106,9 +106,11 @@ function labelsOf(folder: ModelFolder, train: Dataset): LabelMap {
 function dataNotices(
   datasets: Partial<Record<SplitName, Dataset>> & { readonly train: Dataset },
   encoded: Partial<Record<SplitName, EncodedDataset>>,
+  labels: LabelMap,
   maxLength: number,
 ): string[] {
-  const notices: string[] = [];
+  const { train, ...others } = datasets;
+  const notices = classNotices(train, Object.values(others), labels);
   for (const [name, { truncated }] of Object.entries(encoded)) {
     if (truncated > 0)
       notices.push(

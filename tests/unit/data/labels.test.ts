@@ -1,11 +1,19 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { closest } from "../../../src/data/closest.js";
-import { buildLabelMap, byCodePoint, encodeLabels, labelMapOf } from "../../../src/data/labels.js";
+import {
+  buildLabelMap,
+  byCodePoint,
+  classNotices,
+  encodeLabels,
+  labelMapOf,
+} from "../../../src/data/labels.js";
 import { datasetOf } from "../../../src/data/reader.js";
 
-const set = (...labels: (string | number)[]) =>
+const set = (...labels: (string | number)[]) => named("train.csv", ...labels);
+
+const named = (name: string, ...labels: (string | number)[]) =>
   datasetOf(
-    "train.csv",
+    name,
     labels.map((label, i) => ({ text: `t${i}`, label })),
     { requireLabels: true },
   );
@@ -46,6 +54,62 @@ test("a label unseen in training names file, row, label and the closest", () => 
   expect(() => encodeLabels(set("card_arrival", "card_arival", "zzzzzz"), map)).toThrow(
     /2 of 3 rows[\s\S]*train.csv:2 \(row 2\) .*seen in training \("card_arrival", "pin_blocked"\), received "card_arival"; did you mean "card_arrival"\?[\s\S]*:3 \(row 3\).*"zzzzzz"$/,
   );
+});
+
+test("no row with a known label: the column is in doubt", () => {
+  const map = buildLabelMap(set("a", "b"));
+  expect(() => encodeLabels(named("dev.csv", "0", "1"), map)).toThrow(
+    /^dev.csv: 2 of 2 rows have a label that is not one of the 2 classes: is label the right column, here and in training\?$/m,
+  );
+  // Labels may be whole texts when columns are exchanged.
+  const texts = buildLabelMap(set("x".repeat(200), "y"));
+  expect(() => encodeLabels(set("a"), texts)).toThrow(/seen in training \("x{80}…", "y"\)/);
+});
+
+test("labels that differ only in the blanks around them are refused, with the first row of each", () => {
+  expect(() => buildLabelMap(set("pos", "neg", "pos ", "pos", "pos ", "\tpos"))).toThrow(
+    /train.csv: labels that differ only in the blanks.*\n.*:1 \(row 1\) +expected one spelling of "pos", received "pos"\n.*:3 \(row 3\) .*received "pos "\n.*:6 \(row 6\) .*received "\tpos"$/,
+  );
+  expect(() => buildLabelMap(set(1, " 1"))).toThrow(/one spelling of "1"/);
+  expect(buildLabelMap(set(" pos", "neg", 1, "1")).names).toEqual([" pos", "1", "neg"]);
+});
+
+describe("what is said of the classes", () => {
+  const notices = (train: (string | number)[], ...others: (string | number)[][]) => {
+    const rows = set(...train);
+    const files = others.map((labels, i) => named(["dev.csv", "test.csv"][i]!, ...labels));
+    return classNotices(rows, files, buildLabelMap(rows));
+  };
+
+  test("how many there are, and their rows", () => {
+    expect(notices(["a", "b", "a", "b", "b"])).toEqual(["2 classes, 2 to 3 training rows each"]);
+    expect(notices([0, 1, 1, 0], [0, "1"])).toEqual(["2 classes, 2 training rows each"]);
+    // The folder's own classes, of which training may have some only.
+    const rows = set("a", "a", "b", "b");
+    expect(classNotices(rows, [rows], labelMapOf(["a", "b", "c"]))).toEqual([
+      "3 classes, 0 to 2 training rows each",
+    ]);
+  });
+
+  test("most have a single row", () => {
+    expect(notices(["a", "b", "c", "c"])).toEqual([
+      "3 classes, 1 to 2 training rows each",
+      "train.csv: 2 of 3 classes have a single row: is label a column of ids, or exchanged with text?",
+    ]);
+    expect(notices(["a", "b"])[0]).toBe("2 classes, 1 training row each");
+    expect(notices(["a", "b", "b"])).toHaveLength(1);
+  });
+
+  test("some are not in another file", () => {
+    const train = ["a", "b", "c", "d", "e"].flatMap((label) => [label, label]);
+    expect(notices(train, ["a", "b", "c", "d"], ["e"])).toEqual([
+      "5 classes, 2 training rows each",
+      'dev.csv: no row of 1 of the 5 classes of train.csv ("e"): nothing is measured on them',
+      'test.csv: no row of 4 of the 5 classes of train.csv ("a", "b", "c", …): nothing is measured on them',
+    ]);
+    const long = "x".repeat(200);
+    expect(notices([long, long, "b", "b"], ["b"])[1]).toContain(`("${"x".repeat(80)}…")`);
+  });
 });
 
 test("closest", () => {

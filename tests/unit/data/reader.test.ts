@@ -69,6 +69,51 @@ describe("what is read", () => {
     }
   });
 
+  test("CSV labels written as floats are the integers they were, as in JSONL", async () => {
+    const labels = async (extension: string, contents: string) =>
+      (await read(file(extension, contents))).examples.map((e) => e.label);
+    const jsonl = '{"text":"a","label":0.0}\n{"text":"b","label":1.0}\n';
+    expect(await labels("csv", "text,label\na,0.0\nb,1.0\n")).toEqual(await labels("jsonl", jsonl));
+    expect(await labels("csv", "text,label\na,-0.0\nb,1.\nc,12.000\nd,2\n")).toEqual([0, 1, 12, 2]);
+    // Names: a word among them; no fraction that asks for numbers.
+    expect(await labels("csv", "text,label\na,0.0\nb,x\n")).toEqual(["0.0", "x"]);
+    expect(await labels("csv", "text,label\na,1e3\nb,2\n")).toEqual(["1e3", "2"]);
+  });
+
+  test("blanks around a CSV label mean nothing; a JSON string is a name as it stands", async () => {
+    const labels = async (place: string) => (await read(place)).examples.map((e) => e.label);
+    expect(await labels(file("csv", "text, label\nfoo, pos\nbar,pos \nbaz,\tneg\u00a0\n"))).toEqual([
+      "pos",
+      "pos",
+      "neg",
+    ]);
+    expect(await labels(file("csv", "text,label\nfoo, 1\nbar,2 \n"))).toEqual([1, 2]);
+    expect(await labels(file("jsonl", '{"text":"foo","label":" pos"}\n'))).toEqual([" pos"]);
+  });
+
+  test("a CSV header in another case, unless that makes two columns one", async () => {
+    const upper = await read(file("csv", "Text,TEXT_B,Label\na,b,x\n"));
+    expect([upper.examples, upper.notices]).toEqual([[{ text: "a", textB: "b", label: "x" }], []]);
+    const both = file("csv", "Text,text,LABEL\na,b,x\n");
+    const exact = await read(both);
+    expect(exact.examples).toEqual([{ text: "b", label: "x" }]);
+    expect(exact.notices).toEqual([`${both}: columns not used: Text`]);
+    expect((await failure(file("csv", "Text,TEXT,label\na,b,x\n"))).text).toContain(
+      'expected a column "text", received "Text", "TEXT", "label"; the columns are',
+    );
+  });
+
+  test("TSV: tabs, quotes as in CSV", async () => {
+    const dataset = await read(file("tsv", 'text\tlabel\na, b\tx\n"c\td"\ty\n'));
+    expect(dataset.examples).toEqual([
+      { text: "a, b", label: "x" },
+      { text: "c\td", label: "y" },
+    ]);
+    expect((await failure(file("TSV", "text\tlabel\na\tb\tx\n"))).text).toContain(
+      "received 3 (a tab in a text needs quotes around it)",
+    );
+  });
+
   test("JSONL keeps the type of labels; blank lines are skipped", async () => {
     const dataset = await read(file("jsonl", '{"text":"a","label":1}\n\n{"text":"b","label":"1"}\r\n'));
     expect(dataset.examples.map((e) => e.label)).toEqual([1, "1"]);
@@ -143,6 +188,17 @@ describe("what is refused", () => {
     expect((await failure(file("csv", "text,label,text\na,b,c\n"))).text).toContain('received "text" twice');
   });
 
+  test.each([
+    ["csv", "text;label\na;x\n", 'separated by ";": save the file with commas'],
+    ["csv", '"Label";"id";"Text"\n"x";"1";"a, b"\n', 'separated by ";": save the file with commas'],
+    ["csv", "text\tlabel\na\tx\n", "separated by tabs: save the file with commas, or name it .tsv"],
+    ["tsv", "text,label\na,x\n", "separated by commas: name the file .csv"],
+    ["csv", "text;y\na;x\n", "the columns are text[,text_b],label"],
+  ])("a header with another separator is named, not guessed: %s %j", async (extension, contents, hint) => {
+    const { code, text } = await failure(file(extension, contents));
+    expect([code, text]).toEqual(["ERR_COLUMN", expect.stringContaining(hint)]);
+  });
+
   test("bytes that are not UTF-8, with line and byte", async () => {
     const bad = Buffer.concat([Buffer.from("text,label\ngood,x\nca"), Buffer.of(0xe9), Buffer.from(",y\n")]);
     const { code, text } = await failure(file("csv", bad));
@@ -163,6 +219,11 @@ describe("what is refused", () => {
     expect(csv.text).toMatch(
       /FILE:3 +expected a class as label, received 2.5; regression is not supported yet/,
     );
+    // The row that is not whole is named, not the first with a fraction.
+    expect((await failure(file("csv", "text,label\na,1.0\nb,2.5\n"))).text).toMatch(
+      /FILE:3 .*received 2.5; reg/,
+    );
+    expect((await failure(file("csv", "text,label\na,x\nb, \n"))).text).toMatch(/FILE:3 .*received none/);
     const jsonl = await failure(file("jsonl", '{"text":"a","label":5}\n{"text":"b","label":3.8}\n'));
     expect(jsonl.text).toMatch(/FILE:2 +expected a class as label, received 3.8; regression/);
     for (const label of ["true", "null", "[]", '""', "1e300"]) {

@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { resolve } from "../../../src/config/resolve.js";
+import { trainOptions } from "../../../src/config/schema.js";
+import { openTask } from "../../../src/train/task.js";
+import { writeTinyModel } from "../../e2e/tiny.js";
+
+const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-task-"));
+const at = (name: string) => path.join(folder, name);
+beforeAll(() => writeTinyModel(at("model")));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function write(name: string, lines: readonly string[]): string {
+  writeFileSync(at(name), `${lines.join("\n")}\n`);
+  return at(name);
+}
+
+test("the notices begin with the newly initialised tensors and the classes; integers and floats are one class", async () => {
+  const train = write("train.csv", ["text,label", "red cat,0", "blue dog,1", "green sun,2", "the moon,2"]);
+  const validation = write("dev.csv", ["Text, Label, id", "a tree,0.0,7", "a stone, 2.0,8"]);
+  const { config } = resolve(trainOptions, { model: at("model"), train, validation, outputDir: at("out") });
+  await using task = await openTask(config);
+  expect(task.labels.names).toEqual(["0", "1", "2"]);
+  expect(Array.from(task.splits.validation.encoded.labels)).toEqual([0, 2]);
+  expect(task.notices).toEqual([
+    expect.stringContaining("newly initialised"),
+    "3 classes, 1 to 2 training rows each",
+    `${train}: 2 of 3 classes have a single row: is label a column of ids, or exchanged with text?`,
+    `${validation}: no row of 1 of the 3 classes of ${train} ("1"): nothing is measured on them`,
+    `${validation}: columns not used: id`,
+  ]);
+});
