@@ -6,9 +6,12 @@
  *     const result = await run;
  *
  * The work starts in the next microtask, so an iteration begun at once sees every event; of two iterations each event goes to
- * one. Leaving the iteration early, like disposing, aborts the work. A failure is thrown where the run is awaited or iterated.
+ * one. Leaving the iteration early, like disposing, aborts the work. A failure is thrown where the run is awaited or iterated;
+ * of a run that nobody has begun to, it is an unhandled rejection, as of any promise: whoever keeps runs for later should
+ * `run.catch(() => {})`.
  */
-export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposable {
+export class Run<E, R> implements AsyncIterable<E>, Promise<R>, AsyncDisposable {
+  readonly [Symbol.toStringTag] = "Run";
   readonly #result: Promise<R>;
   readonly #stop = new AbortController();
   /** Held while the work runs: a caller may keep no reference, as with an inline `AbortSignal.timeout(…)`. */
@@ -50,6 +53,14 @@ export class Run<E, R> implements AsyncIterable<E>, PromiseLike<R>, AsyncDisposa
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.#result.then(onFulfilled, onRejected);
+  }
+
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<R | B> {
+    return this.#result.catch(onRejected);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<R> {
+    return this.#result.finally(onFinally);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<E, void, undefined> {

@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "tfjs.ts": ["*", "type index.ts"],
   config: ["search", "study", "train", "models", "data", "native/contract.ts"],
   search: ["study", "train", "analysis", "report", "models", "data", "native", "events.ts", "type config"],
-  study: ["random"],
+  study: ["random", "native/worker.ts"],
   train: ["native", "models", "data", "events.ts"],
   models: ["data/types.ts", "random"],
   data: ["models/types.ts", "random"],

@@ -122,6 +122,25 @@ Napi::Value run_measure_peak(Info info) {
       [peak](Napi::Env e) { return results::peak(e, *peak); });
 }
 
+// ---- runs ------------------------------------------------------------------------------------------------------------
+
+std::string run_name(Info info) {
+  if (!info[0].IsString()) args::reject(info.Env(), "ERR_ARG", "name: expected a string");
+  return info[0].As<Napi::String>();
+}
+
+Napi::Value begin_run(Info info) {
+  Environment::of(info.Env()).begin_run(run_name(info));
+  return info.Env().Undefined();
+}
+
+Napi::Value end_run(Info info) {
+  Environment::of(info.Env()).end_run(run_name(info));
+  return info.Env().Undefined();
+}
+
+Napi::Value is_running(Info info) { return Napi::Boolean::New(info.Env(), Environment::is_running(run_name(info))); }
+
 // ---- model -----------------------------------------------------------------------------------------------------------
 
 Napi::Value create_model(Info info) {
@@ -395,6 +414,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("listDevices", guarded<list_devices>);
   add("selfTest", guarded<run_self_test>);
   add("measurePeak", guarded<run_measure_peak>);
+  add("beginRun", guarded<begin_run>);
+  add("endRun", guarded<end_run>);
+  add("isRunning", guarded<is_running>);
   add("createModel", guarded<create_model>);
   add("describeModel", guarded<describe_model>);
   add("addDataset", guarded<add_dataset>);

@@ -1,5 +1,6 @@
 #include "environment.h"
 
+#include <mutex>
 #include <optional>
 
 #include "handles.h"
@@ -15,6 +16,37 @@ struct Environment::Job {
   std::optional<Error> error;
 };
 
+namespace {
+
+struct Running {
+  std::mutex mutex;
+  std::set<std::string> names;
+};
+
+// Never destroyed: a worker's environment may end after the process has begun to.
+Running& running() {
+  static Running& all = *new Running;
+  return all;
+}
+
+}  // namespace
+
+void Environment::begin_run(const std::string& name) {
+  const std::lock_guard lock(running().mutex);
+  running().names.insert(name);
+  runs_.insert(name);
+}
+
+void Environment::end_run(const std::string& name) {
+  const std::lock_guard lock(running().mutex);
+  if (runs_.erase(name)) running().names.erase(name);
+}
+
+bool Environment::is_running(const std::string& name) {
+  const std::lock_guard lock(running().mutex);
+  return running().names.count(name) != 0;
+}
+
 Napi::Error make_error(Napi::Env env, const Error& error) {
   Napi::Error e = Napi::Error::New(env, error.what());
   e.Set("code", Napi::String::New(env, error.code));
@@ -29,6 +61,7 @@ Environment::Environment(Napi::Env env)
 
 void Environment::shut_down() {
   for (ModelBox* box : boxes_) box->shut_down();
+  while (!runs_.empty()) end_run(std::string(*runs_.begin()));
   done_.Abort();
 }
 

@@ -1,4 +1,5 @@
-// environment.h — what the addon keeps per JavaScript environment (main thread, worker): nothing is static.
+// environment.h — what the addon keeps per JavaScript environment (main thread, worker). One thing is static: the names of
+// what runs in this process, which all its environments must know.
 //
 // A job goes: JS thread → executor thread of its model → JS thread again, where its promise settles. The way back is one
 // thread-safe function per environment, referenced only while jobs are in flight, so an idle addon never keeps a process
@@ -11,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string>
 
 #include "../core/error.h"
 
@@ -28,6 +30,11 @@ class Environment {
   Napi::Promise start(Napi::Env env, const std::shared_ptr<ModelBox>& box, std::function<void()> work,
                       std::function<Napi::Value(Napi::Env)> finish, std::function<void()> after = {});
 
+  // A name is in use until it is ended, or until its environment ends: a terminated worker holds nothing.
+  void begin_run(const std::string& name);
+  void end_run(const std::string& name);
+  static bool is_running(const std::string& name);
+
   void add(ModelBox* box) { boxes_.insert(box); }
   void remove(ModelBox* box) { boxes_.erase(box); }
 
@@ -38,6 +45,7 @@ class Environment {
 
   Napi::ThreadSafeFunction done_;
   std::set<ModelBox*> boxes_;
+  std::set<std::string> runs_;
   int pending_ = 0;
 };
 

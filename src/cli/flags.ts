@@ -88,7 +88,8 @@ export async function readOptions<T extends Table>(
     );
   };
   const named = { ...beneath(fromFile, given), ...given };
-  return resolve(table, { ...beneath(defaults, named), ...named }, file ?? "the command line");
+  const source = file === undefined ? "the command line" : `${file} and the command line`;
+  return resolve(table, { ...beneath(defaults, named), ...named }, source);
 }
 
 const aliasKind = (spec: OptionSpec, alias: string) =>

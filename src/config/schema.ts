@@ -82,7 +82,7 @@ const training = {
   train: option(z.string().min(1), {
     kind: "string",
     group: "data",
-    doc: "training rows: .jsonl or .csv with text[,text_b],label",
+    doc: "training rows: .jsonl, .csv or .tsv with text[,text_b],label",
   }),
   validation: option(z.string().min(1), {
     kind: "string",
@@ -314,7 +314,7 @@ export const searchOptions = {
     kind: "boolean",
     group: "search",
     hyphens: true,
-    doc: "go on with the study of that name",
+    doc: "go on with the study of that name; while test is unread, with a larger n_trials or another n_seeds too",
   }),
   force: option(z.boolean().default(false), {
     kind: "boolean",

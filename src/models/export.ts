@@ -1,13 +1,12 @@
 /** Writes a trained classifier as a folder that `AutoModelForSequenceClassification.from_pretrained` opens. */
-import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { ModelError } from "../errors.js";
-import { asWriteError, syncFolder, writeFileAtomic, writeJsonAtomic } from "./atomic.js";
+import { writeFileAtomic, writeJsonAtomic } from "./atomic.js";
 import { exportName } from "./bert.js";
 import { type CardData, modelCard } from "./card.js";
+import { replaceFiles } from "./exchange.js";
 import { familyOf } from "./families.js";
-import { makeFolder } from "./make-folder.js";
 import { type SaveDtype, writeSafetensors } from "./safetensors-write.js";
 import type { ModelFolder, Tensor } from "./types.js";
 import { INDEX_FILE, WEIGHTS_FILE } from "./weights.js";
@@ -22,12 +21,17 @@ export interface SaveOptions {
   /** @default "F32" */
   readonly dtype?: SaveDtype;
   readonly card: CardData;
+  /**
+   * JSON files that tell of this model, by name, exchanged with it; null for one that this model does not have, so that none
+   * of another stays. @default none
+   */
+  readonly beside?: Readonly<Record<string, object | null>>;
 }
 
 const CONFIG_FILE = "config.json";
 
 /** Copied unchanged where the source has them. */
-const COPIED = [
+const TOKENIZER = [
   "tokenizer.json",
   "tokenizer_config.json",
   "vocab.txt",
@@ -36,33 +40,22 @@ const COPIED = [
   "special_tokens_map.json",
   "added_tokens.json",
   "generation_config.json",
-  "LICENSE",
-  "NOTICE",
 ];
+const COPIED = [...TOKENIZER, "LICENSE", "NOTICE"];
+
+/** Of an older model; the index of a sharded one would name weights that are gone. A LICENSE may be anybody's, and stays. */
+const STALE = [...TOKENIZER, INDEX_FILE];
 
 /**
- * Writes config.json, model.safetensors, tokenizer files and README.md. A new folder appears whole or not at all; in a folder
- * that is there already these files are exchanged together (see `exchange`), and other files stay.
+ * Writes config.json, model.safetensors, tokenizer files, README.md and what goes `beside`. A new folder appears whole or not at
+ * all; in a folder that is there already these files are exchanged together (see `replaceFiles`), and other files stay.
  *
  * @throws ModelError ERR_TENSORS when a tensor is missing, superfluous or of another shape; ERR_OVERFLOW; PermafrostError ERR_WRITE.
  */
 export async function saveModelFolder(dir: string, options: SaveOptions): Promise<void> {
-  const target = path.resolve(dir);
   const tensors = exportTensors(options, dir);
-  let stage: string | undefined;
-  try {
-    // Inside a folder that is there: what is beside it may be another file system (a mounted volume), or not ours to write.
-    const base = (await stat(target).catch(() => null)) ? target : path.dirname(target);
-    const place = path.join(base, `.${path.basename(target)}.${randomBytes(4).toString("hex")}.tmp`);
-    await makeFolder(place);
-    stage = place;
-    await writeInto(stage, tensors, options);
-    await moveInto(stage, target);
-  } catch (error) {
-    throw asWriteError(error, dir);
-  } finally {
-    if (stage) await rm(stage, { recursive: true, force: true });
-  }
+  const stale = [...STALE, ...Object.keys(options.beside ?? {})];
+  await replaceFiles(dir, { last: CONFIG_FILE, stale }, (stage) => writeInto(stage, tensors, options));
 }
 
 function exportTensors({ source, tensors, labels }: SaveOptions, dir: string): Tensor[] {
@@ -85,11 +78,13 @@ function exportTensors({ source, tensors, labels }: SaveOptions, dir: string): T
 }
 
 async function writeInto(stage: string, tensors: readonly Tensor[], options: SaveOptions): Promise<void> {
-  const { source, dtype = "F32" } = options;
+  const { source, dtype = "F32", beside = {} } = options;
   for (const name of COPIED) {
     const bytes = await readFile(path.join(source.path, name)).catch(ignoreMissing);
     if (bytes) await writeFileAtomic(path.join(stage, name), bytes);
   }
+  for (const [name, value] of Object.entries(beside))
+    if (value) await writeJsonAtomic(path.join(stage, name), value);
   await writeJsonAtomic(path.join(stage, CONFIG_FILE), exportConfig(options, dtype));
   await writeFileAtomic(
     path.join(stage, "README.md"),
@@ -115,45 +110,6 @@ function exportConfig({ source, labels }: SaveOptions, dtype: SaveDtype): Record
     ...(source.pooling === "mean" ? { permafrost_pooling: "mean" } : {}),
   };
 }
-
-async function moveInto(stage: string, target: string): Promise<void> {
-  const there = await stat(target).catch(() => null);
-  if (there) await exchange(stage, target);
-  else await rename(stage, target);
-  await syncFolder(there ? target : path.dirname(target));
-}
-
-/**
- * Puts the files of `stage` in the place of those of `target`. config.json goes first and comes last: new class names are
- * never seen over old weights, a reader in between finds no config.json and says so. The old files wait in a folder of
- * their own until the new ones are in, so at every moment the old model or the new one is whole in one folder; an error moves
- * them back.
- */
-async function exchange(stage: string, target: string): Promise<void> {
-  const fresh = configLast(await readdir(stage));
-  const present = new Set(await readdir(target));
-  // An older model may have been sharded; its index would name weights that are gone.
-  const old = configLast([...fresh, INDEX_FILE].filter((name) => present.has(name))).reverse();
-  const aside = `${stage.slice(0, -".tmp".length)}.old.tmp`;
-  await mkdir(aside);
-  const moved: [from: string, to: string][] = [];
-  const move = async (name: string, from: string, to: string) => {
-    await rename(path.join(from, name), path.join(to, name));
-    moved.push([path.join(from, name), path.join(to, name)]);
-  };
-  try {
-    for (const name of old) await move(name, target, aside);
-    for (const name of fresh) await move(name, stage, target);
-  } catch (error) {
-    for (const [from, to] of moved.reverse()) await rename(to, from);
-    await rm(aside, { recursive: true, force: true });
-    throw error;
-  }
-  await rm(aside, { recursive: true, force: true });
-}
-
-const configLast = (names: readonly string[]) =>
-  [...names].sort((a, b) => Number(a === CONFIG_FILE) - Number(b === CONFIG_FILE));
 
 function ignoreMissing(error: NodeJS.ErrnoException): null {
   if (error.code === "ENOENT") return null;

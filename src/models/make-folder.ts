@@ -1,8 +1,7 @@
-/** Folders for results: made level by level, and tried before the work whose results they shall hold. */
-import { randomBytes } from "node:crypto";
+/** Folders for results, made level by level. */
 import { mkdir, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { ConfigError, PermafrostError } from "../errors.js";
+import { PermafrostError } from "../errors.js";
 
 /**
  * Makes `dir` and the parents it lacks. Not `mkdir({ recursive: true })`: below /proc that turns for minutes (Node 20),
@@ -22,27 +21,6 @@ export async function makeFolder(dir: string): Promise<string[]> {
   } catch (cause) {
     await removeFolders(made);
     throw writeError(dir, at, cause);
-  }
-}
-
-/**
- * Would results find a place in `dir`? Tried by making a folder there, as permissions alone do not tell (root, read-only
- * file systems), and leaves nothing behind.
- *
- * @throws ConfigError ERR_OUTPUT_DIR naming the option and what is in the way.
- */
-export async function checkOutputDir(dir: string): Promise<void> {
-  try {
-    const made = await makeFolder(path.join(dir, `.permafrost.${randomBytes(4).toString("hex")}.tmp`));
-    await removeFolders(made);
-  } catch (cause) {
-    const { issues } = cause as PermafrostError;
-    throw new ConfigError(
-      "ERR_OUTPUT_DIR",
-      "results cannot be written there",
-      issues.map((issue) => ({ ...issue, path: "output_dir", received: `${dir} (${issue.received})` })),
-      { cause },
-    );
   }
 }
 
@@ -73,7 +51,7 @@ async function removeFolders(made: readonly string[]): Promise<void> {
   for (const folder of [...made].reverse()) await rmdir(folder).catch(() => {});
 }
 
-function writeError(dir: string, at: string, cause: unknown): PermafrostError {
+export function writeError(dir: string, at: string, cause: unknown): PermafrostError {
   const { code = "", message } = cause as NodeJS.ErrnoException;
   const issue = {
     path: dir,

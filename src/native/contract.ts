@@ -224,6 +224,11 @@ export interface NativeAddon {
   selfTest(isa: string): Promise<Record<string, number>>;
   measurePeak(spec: { readonly threads: number; readonly isa: string }): Promise<PeakInfo>;
 
+  /** Names something that goes on in this process, for all its threads to see, until `endRun` or the end of this thread. */
+  beginRun(name: string): void;
+  endRun(name: string): void;
+  isRunning(name: string): boolean;
+
   createModel(spec: ModelSpec, tensors: TensorMap): Promise<ModelHandle>;
   describeModel(model: ModelHandle): ModelDescription;
   /** Resolves to the dataset's index in this model. */

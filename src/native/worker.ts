@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import os from "node:os";
+import { addon } from "./call.js";
 
 export interface Worker {
   readonly host: string;
@@ -15,31 +16,28 @@ export interface Worker {
   readonly run: string;
 }
 
-/** Of this thread. */
-const runs = new Set<string>();
-
 /** Until `endWorker` it is at work. */
 export function beginWorker(): Worker {
   const run = randomUUID();
-  runs.add(run);
+  addon().beginRun(run);
   return { host: os.hostname(), pid: process.pid, started: startOf(process.pid), run };
 }
 
 export function endWorker({ run }: Worker): void {
-  runs.delete(run);
+  addon().endRun(run);
 }
 
 /**
- * Whether a worker is still at it: in this thread or in another process of this machine. Another thread of this process
- * counts as gone, since nothing says whether it was terminated: two of them may not run one study at once. So does a process
- * elsewhere: an SQLite study is on one machine, and a container that is started again has a new name.
+ * Whether a worker is still at it: in a thread of this process that was not terminated, or in another process of this
+ * machine. One elsewhere counts as gone: an SQLite study is on one machine, and a container that is started again has a new
+ * name.
  *
  * @param worker as stored; anything else is nobody.
  */
 export function isAtWork(worker: unknown): boolean {
   const { host, pid, started, run } = (worker ?? {}) as Partial<Worker>;
   if (host !== os.hostname() || typeof pid !== "number") return false;
-  if (pid === process.pid) return run !== undefined && runs.has(run);
+  if (pid === process.pid) return run !== undefined && addon().isRunning(run);
   try {
     process.kill(pid, 0); // signal 0 asks only whether it exists
   } catch (error) {

@@ -26,7 +26,7 @@ const ONLY_SEARCH: ReadonlySet<string> = new Set([
 export const changesTrials = (key: string) => key !== "test" && !ONLY_SEARCH.has(key);
 
 /** By the names users write. */
-export function manifestOf(task: Task, config: SearchConfig): Manifest {
+export function manifestOf(task: Task, config: SearchConfig, before: Manifest = {}): Manifest {
   const options = Object.entries(config).filter(([key]) => !NOT_RESULTS.has(key));
   return {
     model: task.folder.hash,
@@ -34,13 +34,21 @@ export function manifestOf(task: Task, config: SearchConfig): Manifest {
     validation: task.splits.validation.encoded.hash,
     test: task.splits.test!.encoded.hash,
     ...Object.fromEntries(options.map(([key, value]) => [snakeCase(key), value])),
-    n_random_trials: randomTrials(config),
+    n_random_trials: randomTrials(config, before),
   };
 }
 
-/** Trials of the randomised arm. */
-export const randomTrials = ({ nRandomTrials, nTrials }: SearchConfig) =>
-  Math.min(nTrials, nRandomTrials ?? Math.ceil(0.4 * nTrials));
+/**
+ * Trials of the randomised arm.
+ *
+ * @param before of the search that goes on: the arm it drew does not grow with `n_trials` unless it is told to.
+ */
+export const randomTrials = ({ nRandomTrials, nTrials }: SearchConfig, before: Manifest = {}) =>
+  Math.min(nTrials, nRandomTrials ?? (before.n_random_trials as number) ?? Math.ceil(0.4 * nTrials));
+
+/** What a resume may ask for that was not planned, as long as test is unread. */
+export const mayChange = (before: Manifest, { nTrials }: SearchConfig) =>
+  nTrials > Number(before.n_trials) ? ["n_trials", "n_seeds"] : ["n_seeds"];
 
 /** Names what retraining `rates` gives: other rates, options or files have another name. */
 export function trainingKey(rates: LayerRates, manifest: Manifest): string {

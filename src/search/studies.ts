@@ -10,11 +10,12 @@ import { RandomSampler } from "../study/samplers/random.js";
 import { TpeSampler } from "../study/samplers/tpe.js";
 import type { Store } from "../study/store.js";
 import { checkStudyName, studyExists } from "../study/stores/errors.js";
-import { type Start, Study, type StudyOptions } from "../study/study.js";
+import { MANIFEST, type Start, Study, type StudyOptions } from "../study/study.js";
 import type { Task } from "../train/task.js";
 import { trainingFlops } from "./choice.js";
-import { type Manifest, randomTrials } from "./manifest.js";
+import { type Manifest, manifestOf, mayChange, randomTrials } from "./manifest.js";
 import { encodeRates, encodeUniform, layerSpace, uniformSpace } from "./space.js";
+import { wasTestRead } from "./test-reads.js";
 import { HEAD_RATE, warmStarts } from "./warm-starts.js";
 
 export class Studies implements Disposable {
@@ -22,6 +23,7 @@ export class Studies implements Disposable {
     readonly layers: Study,
     /** Null when no baseline was asked for. */
     readonly uniform: Study | null,
+    readonly manifest: Manifest,
   ) {}
 
   [Symbol.dispose](): void {
@@ -50,7 +52,6 @@ export async function openStudies(
   store: Store,
   task: Task,
   config: SearchConfig,
-  manifest: Manifest,
   notify: (message: string) => void,
 ): Promise<Studies> {
   const { studyName, nTrials, resume } = config;
@@ -60,6 +61,9 @@ export async function openStudies(
     checkStudyName(name);
     if (!resume && (await store.findStudy(name))) throw studyExists(store.url, name);
   }
+  const stored = resume ? await store.findStudy(studyName) : null;
+  const before = (stored?.userAttrs[MANIFEST] ?? {}) as Manifest;
+  const manifest = manifestOf(task, config, before);
   const empty = (await store.studyNames()).length === 0;
   if (resume && empty) notify(`nothing to resume in ${store.url}: the search begins`);
   const open = async (options: StudyOptions, starts: readonly Start[]) => {
@@ -77,7 +81,10 @@ export async function openStudies(
     await study.queueFirst(starts);
     return study;
   };
-  const shared = { store, direction: "maximize" as const, manifest, metricName: "validation accuracy" };
+  const shared = {
+    ...{ store, direction: "maximize" as const, manifest, metricName: "validation accuracy" },
+    mayChange: stored && !wasTestRead(stored.userAttrs) ? mayChange(before, config) : [],
+  };
   const options = (name: string) => ({
     ...{ ...shared, studyName: name, seed: config.seed },
     sampler: SAMPLERS[config.sampler](task),
@@ -85,14 +92,16 @@ export async function openStudies(
     userAttrs: { [STARTED]: new Date().toISOString() },
   });
 
-  const nRandomTrials = randomTrials(config);
+  const nRandomTrials = randomTrials(config, before);
   // The randomised arm keeps its share of a small budget.
   const starts = layerStarts(groups, config).slice(0, nTrials - nRandomTrials);
   const layers = await open(
     { ...options(names[0]!), space: layerSpace(groups, config), nRandomTrials },
     starts,
   );
-  if (!config.baseline) return new Studies(layers, null);
+  if (shared.mayChange.includes("n_trials"))
+    notify(`${studyName}: was planned with ${before.n_trials} trials, has ${nTrials} from now on`);
+  if (!config.baseline) return new Studies(layers, null, manifest);
   // Nothing is inferred from the baseline's draws: there the starts go first.
   const plain = uniformStarts(config).slice(0, nTrials);
   const uniform = await open(
@@ -103,7 +112,7 @@ export async function openStudies(
     },
     plain,
   );
-  return new Studies(layers, uniform);
+  return new Studies(layers, uniform, manifest);
 }
 
 /**

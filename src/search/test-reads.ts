@@ -3,6 +3,7 @@
  * not read again, so only a seed that is not in the ledger is a new look.
  */
 import { StoreError } from "../errors.js";
+import type { Attrs } from "../study/store.js";
 import type { Study } from "../study/study.js";
 
 const READ_AT = "permafrost:test_read_at";
@@ -10,6 +11,7 @@ const LEDGER = "permafrost:test_read_by";
 
 /** Whether the comparison on test was begun: then the search has ended, with whatever trials it had. */
 export const testWasRead = async (study: Study) => (await study.userAttr(LEDGER)) !== undefined;
+export const wasTestRead = (userAttrs: Attrs) => userAttrs[LEDGER] !== undefined;
 
 /**
  * Enters what is about to be scored on test.

@@ -17,6 +17,14 @@ export function readJson(text: string): unknown {
   return NEEDS_CARE.test(text) ? new Reader(text).document() : (JSON.parse(text) as unknown);
 }
 
+/** A value that was read, for writing: numbers that only Python's dialect has become null. */
+export function withinStandard(value: unknown): unknown {
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (Array.isArray(value)) return value.map(withinStandard);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withinStandard(item)]));
+}
+
 /**
  * The text `json.dumps` would write: ", " and ": " between items, ASCII only. `undefined` members are left out.
  *

@@ -5,6 +5,8 @@
  * would have. In a study that somebody else began, the randomised arm is drawn trial by trial, independently.
  */
 import { StoreError } from "../errors.js";
+import { beginWorker, endWorker, isAtWork, type Worker } from "../native/worker.js";
+import { withinStandard } from "./json.js";
 import type { Pruner } from "./pruner.js";
 import { Rng } from "./rng.js";
 import type { Sampler } from "./sampler.js";
@@ -16,7 +18,6 @@ import { studyExists, studyMissing } from "./stores/errors.js";
 import { Trial } from "./trial.js";
 import { inTurn, nextTurn, retryOf, turnsOf } from "./turns.js";
 import type { Arm, Direction, Params, Space, TrialRecord } from "./types.js";
-import { beginWorker, endWorker, isAtWork, type Worker } from "./worker.js";
 
 export interface StudyOptions {
   readonly store: Store;
@@ -34,6 +35,8 @@ export interface StudyOptions {
   readonly metricName: string;
   /** Stored with a study that is created. */
   readonly userAttrs?: Attrs;
+  /** Keys of the manifest that a resume may change, to what it holds from then. */
+  readonly mayChange?: readonly string[];
 }
 
 /** A trial to queue: these parameters; the rest, if any, is drawn when it is asked for. */
@@ -58,7 +61,7 @@ export interface ForcedResume {
 
 const FORCED = "permafrost:forced";
 const INTERRUPTED = "permafrost:interrupted";
-const MANIFEST = "permafrost:manifest";
+export const MANIFEST = "permafrost:manifest";
 const WORKER = "permafrost:worker";
 /** A trial that was lost with its process this often is likely the reason: it stays FAIL. */
 const MOST_RETRIES = 5;
@@ -109,11 +112,12 @@ export class Study implements Disposable {
     const changed = Object.entries(manifest).filter(
       ([key, value]) => JSON.stringify(before[key]) !== JSON.stringify(value),
     );
-    if (changed.length > 0 && !force) {
+    const refused = changed.filter(([key]) => !options.mayChange?.includes(key));
+    if (refused.length > 0 && !force) {
       throw new StoreError(
         "ERR_STORE_MANIFEST",
         "The study was made with other options or files",
-        changed.map(([key, value]) => ({
+        refused.map(([key, value]) => ({
           path: `${store.url}: ${key}`,
           expected: JSON.stringify(before[key]) ?? "nothing",
           received: JSON.stringify(value) ?? "nothing",
@@ -124,10 +128,10 @@ export class Study implements Disposable {
     checkSpaceAgainst(space, await store.trials(stored.studyId));
     const study = new Study(options, stored);
     if (changed.length > 0) {
-      const now = { at: new Date().toISOString(), changed: changed.map(([key]) => key) };
+      const now = { at: new Date().toISOString(), changed: refused.map(([key]) => key) };
       await study.setUserAttrs({
         [MANIFEST]: { ...before, ...manifest },
-        [FORCED]: [...(await study.forcedResumes()), now],
+        ...(refused.length > 0 ? { [FORCED]: [...(await study.forcedResumes()), now] } : {}),
       });
     }
     await study.runningElsewhere(); // for what it queues
@@ -278,7 +282,7 @@ export class Study implements Disposable {
     }
     const successor = {
       state: "WAITING" as const,
-      userAttrs: trial.userAttrs,
+      userAttrs: withinStandard(trial.userAttrs) as Attrs,
       systemAttrs: {
         fixed_params: trial.params,
         failed_trial: retry?.failed_trial ?? trial.number,

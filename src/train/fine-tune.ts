@@ -1,9 +1,9 @@
 /** One configuration, trained and saved: `fineTune` and `permafrost train`. */
 import { TrainingError } from "../errors.js";
 import type { TrainEvent } from "../events.js";
-import { checkOutputDir } from "../models/make-folder.js";
 import type { ProfileRow } from "../native/contract.js";
 import { checkpointDir, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { claimOutputDir } from "./claim.js";
 import { hyperparametersOf } from "./hyperparameters.js";
 import { type LayerRates, layerRates, type RateOptions } from "./layer-rates.js";
 import { manifestOf } from "./manifest.js";
@@ -12,7 +12,7 @@ import { saveTrained } from "./save.js";
 import { openTask, type TaskOptions } from "./task.js";
 import type { CacheUse } from "./totals.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
-import { trainerState, trainSummary, writeResults } from "./trainer-state.js";
+import { trainerState, trainSummary } from "./trainer-state.js";
 import { TrainingLog } from "./training-log.js";
 
 export interface FineTuneConfig extends TaskOptions, TrainerOptions, RateOptions {
@@ -45,14 +45,15 @@ export interface TrainResult {
 
 /**
  * @throws ConfigError, DataError, ModelError before training; TrainingError ERR_NAN_LOSS when the loss is not finite;
- *   the signal's reason on abort. Nothing but checkpoints is written unless training ends.
+ *   the signal's reason on abort. Nothing but checkpoints is written unless training ends; the folder is
+ *   claimed meanwhile.
  */
 export async function runFineTune(
   config: FineTuneConfig,
   emit: (event: TrainEvent) => void,
   signal: AbortSignal,
 ): Promise<TrainResult> {
-  await checkOutputDir(config.outputDir);
+  using _claim = await claimOutputDir(config.outputDir);
   await using task = await openTask(config);
   for (const message of task.notices) emit({ type: "notice", message });
   const rates = layerRates(task.groups, config);
@@ -132,6 +133,7 @@ export async function runFineTune(
   const { steps, trainedParameters } = outcome!;
   const summary = trainSummary(trainer, log, { step: steps, spent: trainer.totals });
   log.end(summary);
+  const { step: _, ...train } = summary;
   await saveTrained(config.outputDir, task, trainer.session, 0, {
     dtype: config.saveDtype,
     rates,
@@ -139,14 +141,13 @@ export async function runFineTune(
     test,
     hyperparameters: hyperparametersOf(config),
     trainerState: stateFile(steps),
+    results: {
+      train,
+      eval: { eval_accuracy: validation.accuracy, eval_loss: validation.loss },
+      test: test && { test_accuracy: test.accuracy, test_loss: test.loss },
+    },
   });
   const { flops, seconds, cache } = trainer.totals;
-  const { step: _, ...train } = summary;
-  await writeResults(config.outputDir, {
-    train,
-    eval: { eval_accuracy: validation.accuracy, eval_loss: validation.loss },
-    test: test && { test_accuracy: test.accuracy, test_loss: test.loss },
-  });
   emit({ type: "saved", path: config.outputDir });
   return {
     outputDir: config.outputDir,

@@ -1,6 +1,8 @@
-/** A trained lane as a Hugging Face folder, with layers.json (what each layer's rate was) and trainer_state.json. */
+/**
+ * A trained lane as a Hugging Face folder, with layers.json (what each layer's rate was), trainer_state.json and results files,
+ * all exchanged together: none tells of another training than the weights beside it.
+ */
 import path from "node:path";
-import { writeJsonAtomic } from "../models/atomic.js";
 import type { CardData } from "../models/card.js";
 import { saveModelFolder } from "../models/export.js";
 import type { Tensor } from "../models/types.js";
@@ -8,6 +10,7 @@ import type { NativeSession } from "../native/session.js";
 import type { LayerRates } from "./layer-rates.js";
 import type { Scores } from "./metrics.js";
 import type { Task } from "./task.js";
+import { type Results, resultsFiles } from "./trainer-state.js";
 
 export interface SaveTrainedOptions {
   readonly dtype: "fp32" | "fp16" | "bf16";
@@ -19,6 +22,8 @@ export interface SaveTrainedOptions {
   readonly hyperparameters?: Readonly<Record<string, string | number | boolean>>;
   /** trainer_state.json; made by `trainerState`. @default none is written */
   readonly trainerState?: Readonly<Record<string, unknown>>;
+  /** *_results.json. @default none is written */
+  readonly results?: Results;
 }
 
 const DTYPES = { fp32: "F32", fp16: "F16", bf16: "BF16" } as const;
@@ -45,12 +50,15 @@ export async function saveTrained(
     labels: task.labels.names,
     dtype: DTYPES[options.dtype],
     card: cardOf(task, options),
+    beside: {
+      "layers.json": {
+        learning_rate_per_layer: options.rates,
+        frozen: Object.keys(options.rates).filter((group) => options.rates[group] === 0),
+      },
+      "trainer_state.json": options.trainerState ?? null,
+      ...resultsFiles(options.results),
+    },
   });
-  await writeJsonAtomic(path.join(dir, "layers.json"), {
-    learning_rate_per_layer: options.rates,
-    frozen: Object.keys(options.rates).filter((group) => options.rates[group] === 0),
-  });
-  if (options.trainerState) await writeJsonAtomic(path.join(dir, "trainer_state.json"), options.trainerState);
 }
 
 function cardOf(

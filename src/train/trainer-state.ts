@@ -1,6 +1,4 @@
 /** trainer_state.json and the results files, with the keys Hugging Face's Trainer writes (5.18), plus rates per group. */
-import path from "node:path";
-import { writeJsonAtomic } from "../models/atomic.js";
 import type { Evaluation } from "./lane.js";
 import type { Totals } from "./totals.js";
 import type { LaneOutcome, Trainer, TrainerOptions } from "./trainer.js";
@@ -97,16 +95,18 @@ export function endState(
   return trainerState(run, log, options, { step, spent: outcome, best });
 }
 
-/** train_results.json, eval_results.json, test_results.json and all_results.json, as `Trainer.save_metrics` names them. */
-export async function writeResults(
-  dir: string,
-  results: Readonly<Record<"train" | "eval" | "test", Readonly<Record<string, number>> | null>>,
-): Promise<void> {
-  const all: Record<string, number> = {};
-  for (const [name, values] of Object.entries(results)) {
-    if (!values) continue;
-    Object.assign(all, values);
-    await writeJsonAtomic(path.join(dir, `${name}_results.json`), values);
-  }
-  await writeJsonAtomic(path.join(dir, "all_results.json"), all);
+export type Results = Readonly<Record<"train" | "eval" | "test", Readonly<Record<string, number>> | null>>;
+
+/**
+ * train_results.json, eval_results.json, test_results.json and all_results.json by name, as `Trainer.save_metrics` names them;
+ * null for a file that there is nothing for.
+ */
+export function resultsFiles(results?: Results): Record<string, Readonly<Record<string, number>> | null> {
+  const { train = null, eval: validation = null, test = null } = results ?? {};
+  return {
+    "train_results.json": train,
+    "eval_results.json": validation,
+    "test_results.json": test,
+    "all_results.json": results ? { ...train, ...validation, ...test } : null,
+  };
 }

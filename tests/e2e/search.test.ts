@@ -4,13 +4,17 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { SearchOptions } from "../../src/config/schema.js";
 import type { SearchEvent } from "../../src/events.js";
 import type { SearchFindings } from "../../src/report/index.js";
 import { SqliteStore } from "../../src/study/stores/sqlite.js";
 import { armOf } from "../../src/study/study.js";
 import { turnsOf } from "../../src/study/turns.js";
 import type { TrialRecord } from "../../src/study/types.js";
+import { timeless, timelessComparison } from "./timeless.js";
 import { writeColours, writeTinyModel } from "./tiny.js";
 
 const main = path.join(import.meta.dirname, "../../dist/cli/main.mjs");
@@ -55,8 +59,42 @@ async function watched(
   return { status: await exit, stderr, events };
 }
 
+/** A search in a worker thread. `seen`: its first event, or the first of that type. */
+function inThread(options: SearchOptions, type?: SearchEvent["type"]) {
+  const code = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    import(workerData.entry).then(async ({ search }) => {
+      const run = search(workerData.options);
+      for await (const event of run) parentPort.postMessage(event);
+    });`;
+  const entry = pathToFileURL(path.join(import.meta.dirname, "../../dist/index.mjs")).href;
+  const worker = new Worker(code, { eval: true, workerData: { entry, options } });
+  const events: SearchEvent[] = [];
+  const seen = new Promise<void>((resolve) =>
+    worker.on("message", (event: SearchEvent) => {
+      events.push(event);
+      if (type === undefined || event.type === type) resolve();
+    }),
+  );
+  const done = new Promise<SearchEvent[]>((resolve, reject) =>
+    worker.once("error", reject).once("exit", () => resolve(events)),
+  );
+  return { worker, seen, done };
+}
+
 const starts = (events: readonly SearchEvent[], phase: "search" | "baseline") =>
   events.flatMap((e) => (e.type === "trialStart" && e.phase === phase ? [e.number] : []));
+
+/** Seeds that were announced as stored. */
+const ended = (events: readonly SearchEvent[]) =>
+  events.flatMap((e) => (e.type === "seedEnd" ? [`${e.arm} ${e.seed}`] : []));
+
+/** What is stored of the retrained seeds, seconds included. */
+async function seedsOf(file: string) {
+  await using store = SqliteStore.open(`sqlite:///${at(file)}`);
+  const { userAttrs } = (await store.findStudy("permafrost"))!;
+  return Object.entries(userAttrs).filter(([key]) => key.startsWith("permafrost:seed:"));
+}
 
 /** The trials of both studies of a file. */
 async function trialsOf(file: string): Promise<{ search: TrialRecord[]; baseline: TrialRecord[] }> {
@@ -85,6 +123,7 @@ function expectWhole(trials: readonly TrialRecord[], before: readonly TrialRecor
   const ended = finished(trials).map((t) => turns.get(t.number)!);
   expect(ended.toSorted((a, b) => a - b)).toEqual(Array.from({ length: planned }, (_, i) => i));
   expect(trials.some((t) => t.state === "RUNNING")).toBe(false);
+  expect(trials.map((t) => t.number)).toEqual(trials.map((_, i) => i));
   const kept = finished(before).map(({ number }) => trials.find((t) => t.number === number)!);
   expect(kept.map(result)).toEqual(finished(before).map(result));
 }
@@ -169,6 +208,32 @@ describe("a time limit", () => {
   });
 });
 
+test("more trials and seeds are a plain resume as long as test is unread; the randomised arm stays as it was drawn", async () => {
+  const { status } = await watched(flags("grows"), (event) =>
+    event.type === "trialEnd" ? "SIGKILL" : undefined,
+  );
+  expect(status).not.toBe(0);
+  const fewer = permafrost(flags("grows", "--n-trials", "7", "--resume"));
+  expect([fewer.status, fewer.stderr]).toEqual([
+    4,
+    expect.stringMatching(/n_trials.*expected 8, received 7/),
+  ]);
+  const loud = flags("grows", "--n-trials", "12", "--n-seeds", "3", "--resume").filter(
+    (flag) => flag !== "--quiet",
+  );
+  const more = permafrost(loud);
+  expect([more.status, more.stderr]).toEqual([
+    0,
+    expect.stringContaining("with 8 trials, has 12 from now on"),
+  ]);
+  const { search } = await trialsOf("grows/study.db");
+  expect(finished(search)).toHaveLength(12);
+  expect(search.filter((t) => t.userAttrs.arm === "random" && t.state !== "FAIL")).toHaveLength(4);
+  const { comparisons, notices } = report("grows");
+  expect(comparisons[0]!.winner).toMatchObject({ trials: 12, test: { n: 3 } });
+  expect(notices.filter((n) => n.tone === "warning")).toEqual([]);
+});
+
 test("without a baseline the winner's accuracy, seeds and cost are told", () => {
   const run = permafrost(flags("alone", "--baseline", "false"));
   expect([run.stderr, run.status]).toEqual(["", 0]);
@@ -246,16 +311,48 @@ test("a name that the baseline will need is refused before anything runs or is c
 });
 
 describe("going on", () => {
-  const slow = ["--num_train_epochs", "30", "--eval_strategy", "no"];
+  // Trials long enough to be met while they run, two of the search's and four of the baseline's proposed from results, and
+  // more seeds than lanes: they are retrained as a pair and one.
+  const slow = [
+    "--num_train_epochs",
+    "30",
+    "--eval_strategy",
+    "no",
+    "--n-random-trials",
+    "2",
+    "--n-seeds",
+    "3",
+  ];
   let whole: Awaited<ReturnType<typeof trialsOf>>;
   beforeAll(async () => {
     expect(permafrost(flags("whole", ...slow)).status).toBe(0);
     whole = await trialsOf("whole/study.db");
-  });
+    expect(whole.search.filter((t) => armOf(t) === "optimized")).toHaveLength(2);
+    expect(new Set(whole.search.map((t) => t.userAttrs.validation_loss)).size).toBe(8);
+  }, 60_000);
+  /** Accuracy on 30 rows is often the same by chance; a loss is not. */
   const values = (trials: readonly TrialRecord[]) => {
     const turns = turnsOf(trials);
-    return new Map(finished(trials).map((t) => [turns.get(t.number), [t.params, t.value]]));
+    return new Map(
+      finished(trials).map((t) => [turns.get(t.number), [t.params, t.value, timeless(t.userAttrs)]]),
+    );
   };
+
+  /** The trials, the comparison and the written model are those of the search that never stopped. */
+  async function expectAsWhole(out: string, before: Awaited<ReturnType<typeof trialsOf>>) {
+    const after = await trialsOf(`${out}/study.db`);
+    for (const arm of ["search", "baseline"] as const) {
+      expectWhole(after[arm], before[arm], 8);
+      expect(values(after[arm])).toEqual(values(whole[arm]));
+    }
+    expect(report(out).comparisons.map(timelessComparison)).toEqual(
+      report("whole").comparisons.map(timelessComparison),
+    );
+    expect(report(out).comparisons).toHaveLength(1);
+    expect(report(out).study.testReadAt).toHaveLength(1);
+    expect(model(out).equals(model("whole"))).toBe(true);
+    return after;
+  }
 
   test("after kill -9 in the middle of trials: what had ended is as it was, nothing runs twice", async () => {
     const args = flags("killed", ...slow);
@@ -285,13 +382,45 @@ describe("going on", () => {
     const before = await trialsOf("killed/study.db");
     const end = permafrost([...args, "--resume"]);
     expect([end.status, end.stderr]).toEqual([0, ""]);
-    const after = await trialsOf("killed/study.db");
-    for (const arm of ["search", "baseline"] as const) {
-      expectWhole(after[arm], before[arm], 8);
-      expect(values(after[arm])).toEqual(values(whole[arm]));
-    }
+    const after = await expectAsWhole("killed", before);
     const lost = [...after.search, ...after.baseline].filter((t) => t.systemAttrs["permafrost:interrupted"]);
     expect(lost).toHaveLength(interrupted);
+  }, 120_000);
+
+  test("after kill -9 at a retrained seed and before the report: a stored seed is neither trained nor scored again", async () => {
+    const args = flags("late-kill", ...slow);
+    const runs: SearchEvent[][] = [];
+    let stored: Awaited<ReturnType<typeof seedsOf>> = [];
+    for (const [killAt, seeds] of [
+      ['"type":"seedEnd","arm":"per-layer"', 1],
+      ['"type":"seedEnd","arm":"uniform"', 4],
+      ['"phase":"analyse"', 6],
+    ] as const) {
+      const { status, events } = await watched(
+        runs.length > 0 ? [...args, "--resume"] : args,
+        () => undefined,
+        {
+          flags: ["--require", path.join(import.meta.dirname, "signal-at.cjs")],
+          env: { PERMAFROST_TEST_SIGNAL_AT: killAt, PERMAFROST_TEST_SIGNALS: "SIGKILL" },
+        },
+      );
+      expect(status).toBeNull(); // by the signal
+      runs.push(events);
+      const now = await seedsOf("late-kill/study.db");
+      expect(now).toHaveLength(seeds);
+      for (const seed of stored) expect(now).toContainEqual(seed);
+      stored = now;
+    }
+    const arms = ["per-layer", "uniform"].flatMap((arm) => [43, 44, 45].map((seed) => `${arm} ${seed}`));
+    expect(runs.flatMap(ended)).toEqual(arms);
+    for (const events of runs.slice(1)) expect(starts(events, "search")).toEqual([]);
+    expect(existsSync(at("late-kill/report.json"))).toBe(false);
+
+    const before = await trialsOf("late-kill/study.db");
+    const end = permafrost([...args, "--resume"]);
+    expect([end.status, end.stderr]).toEqual([0, ""]);
+    expect(await seedsOf("late-kill/study.db")).toEqual(stored);
+    await expectAsWhole("late-kill", before);
   }, 120_000);
 
   test("after a kill before there was a study: it begins, and says so; another name in the file is still missing", async () => {
@@ -316,11 +445,7 @@ describe("going on", () => {
     }
     const end = permafrost([...args, "--resume"]);
     expect([end.status, end.stderr]).toEqual([0, ""]);
-    const after = await trialsOf("stopped/study.db");
-    for (const arm of ["search", "baseline"] as const) {
-      expectWhole(after[arm], [], 8);
-      expect(values(after[arm])).toEqual(values(whole[arm]));
-    }
+    await expectAsWhole("stopped", { search: [], baseline: [] });
   }, 120_000);
 
   test("two processes at once: no trial more than one would run, each by one of them, and both end with the same model", async () => {
@@ -344,6 +469,34 @@ describe("going on", () => {
     for (const { events } of runs) expect(starts(events, "search").length).toBeGreaterThan(0);
     for (const { events } of runs) expect(starts(events, "baseline").length).toBeGreaterThan(0);
     expect(model("two").equals(model("one"))).toBe(true);
+  }, 120_000);
+
+  test("two worker threads at once: as two processes; and what a terminated one ran is run again", async () => {
+    const options = (out: string) => ({
+      ...{
+        model: at("model"),
+        train: at("train.jsonl"),
+        validation: at("dev.jsonl"),
+        test: at("test.jsonl"),
+      },
+      ...{ outputDir: at(out), storage: `sqlite:///${at("threads.db")}`, resume: true, threads: 1, lanes: 1 },
+      ...{ nTrials: 8, nRandomTrials: 2, nSeeds: 1, baseline: false, numTrainEpochs: 60 },
+      ...{ evalStrategy: "no" as const },
+    });
+    const killed = inThread(options("killed-thread"), "trialStart");
+    await killed.seen;
+    const both = ["thread-one", "thread-two"].map((out) => inThread(options(out)));
+    await both[0]!.seen;
+    await killed.worker.terminate();
+    const runs = await Promise.all(both.map(({ done }) => done));
+    const { search } = await trialsOf("threads.db");
+    expect(finished(search)).toHaveLength(8);
+    const again = search.filter((t) => t.state === "FAIL");
+    expect(again.map((t) => t.systemAttrs["permafrost:interrupted"])).toEqual([true]);
+    const begun = runs.flatMap((events) => starts(events, "search"));
+    expect(new Set(begun).size).toBe(begun.length);
+    for (const events of runs) expect(starts(events, "search").length).toBeGreaterThan(0);
+    expect(model("thread-two").equals(model("thread-one"))).toBe(true);
   }, 120_000);
 
   test("after a full disk: exit code 4, what was acknowledged is kept, and with room again it ends", async () => {

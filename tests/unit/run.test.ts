@@ -95,3 +95,14 @@ test("yields every event; leaving the iteration stops the work", async () => {
   for await (const _ of left) break;
   expect(stopped!.aborted).toBe(true);
 });
+
+test("has what a promise has: catch and finally", async () => {
+  const failed = new Run(async () => {
+    throw new Error("gone wrong");
+  });
+  expect(await failed.catch((error: unknown) => (error as Error).message)).toBe("gone wrong");
+  const done: string[] = [];
+  await expect(failed.finally(() => done.push("failed"))).rejects.toThrow("gone wrong");
+  expect(await new Run(async () => 3).finally(() => done.push("well"))).toBe(3);
+  expect(done).toEqual(["failed", "well"]);
+});

@@ -16,7 +16,7 @@ export interface MedianPrunerOptions {
 /**
  * Prunes a trial whose best value so far is worse than the median that COMPLETE trials reported at the same step: the
  * rule of Optuna's MedianPruner. NaN reports of others are left out of the median; a trial that has only reported NaN is
- * pruned.
+ * pruned. Infinite reports are ranked like others; of some, Optuna makes a median that is NaN and prunes nothing.
  */
 export class MedianPruner implements Pruner {
   readonly name = "median";
@@ -71,6 +71,5 @@ function median(values: readonly number[]): number {
   const middle = sorted.length >> 1;
   const high = sorted[middle]!;
   if (sorted.length % 2 === 1) return high;
-  const low = sorted[middle - 1]!;
-  return low === high ? high : (low + high) / 2; // equal infinities too
+  return (sorted[middle - 1]! + high) / 2;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { writeAtomic, writeFileAtomic, writeJsonAtomic } from "../../../src/models/atomic.js";
@@ -100,16 +100,42 @@ test("into a folder that is there: its other files stay, an old index goes", asy
   expect((await loadModelFolder(out)).labels).toEqual(LABELS);
 });
 
+test("what tells of an older model goes with it: its results, its tokenizer's files", async () => {
+  const out = path.join(base, "older");
+  const results = { "layers.json": { rate: 1 }, "test_results.json": { accuracy: 1 } };
+  await saveModelFolder(out, { ...(await trained()), beside: results });
+  writeFileSync(path.join(out, "merges.txt"), "");
+  writeFileSync(path.join(out, "LICENSE"), "mine");
+  await saveModelFolder(out, {
+    ...(await trained()),
+    beside: { "layers.json": { rate: 2 }, "test_results.json": null },
+  });
+  expect(readdirSync(out).sort()).toEqual([
+    "LICENSE",
+    "README.md",
+    "config.json",
+    "layers.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "vocab.txt",
+  ]);
+  expect(JSON.parse(readFileSync(path.join(out, "layers.json"), "utf8"))).toEqual({ rate: 2 });
+});
+
 describe("stopped while it replaces a folder", () => {
-  // The second model differs in class names and weights; both must always be seen together.
-  const first = { names: LABELS, seed: 1 };
-  const second = { names: ["up", "down"], seed: 2 };
+  // The second model differs in class names, weights and what is beside; all must always be seen together.
+  const first = { names: LABELS, seed: 1, beside: { "layers.json": { of: "first" }, "test.json": {} } };
+  const second = {
+    names: ["up", "down"],
+    seed: 2,
+    beside: { "layers.json": { of: "second" }, "test.json": null },
+  };
   const hashes = new Map<string, string>();
 
-  async function save(out: string, { names, seed }: typeof first): Promise<void> {
+  async function save(out: string, { names, seed, beside }: typeof first | typeof second): Promise<void> {
     const options = await trained();
     const { tensors } = initialiseModel(options.source as ModelFolder, names, seed);
-    await saveModelFolder(out, { ...options, tensors, labels: names });
+    await saveModelFolder(out, { ...options, tensors, labels: names, beside });
   }
 
   /** "first", "second", or "none" when the folder does not load. Anything mixed fails. */
@@ -118,6 +144,10 @@ describe("stopped while it replaces a folder", () => {
     if (!folder) return "none";
     const which = folder.labels?.join() === first.names.join() ? "first" : "second";
     expect(folder.hash, dir).toBe(hashes.get(which));
+    // On their way they are in two folders.
+    if (dir.endsWith(".tmp")) return which;
+    expect(JSON.parse(readFileSync(path.join(dir, "layers.json"), "utf8"))).toEqual({ of: which });
+    expect(existsSync(path.join(dir, "test.json"))).toBe(which === "first");
     return which;
   }
 

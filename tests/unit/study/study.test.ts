@@ -241,6 +241,25 @@ describe("resume", () => {
     expect((await first.trials()).map((t) => t.state)).toEqual(["COMPLETE", "COMPLETE"]);
   });
 
+  test("an attribute that only Python's JSON can write does not stop what was lost from running again", async () => {
+    const store = new MemoryStore();
+    using first = await Study.create(options(store));
+    const waiting = { state: "WAITING" as const, userAttrs: { why: Number.NaN, seen: [1, Number.POSITIVE_INFINITY] } };
+    await store.createTrials((await store.findStudy(first.name))!.studyId, [waiting], 0);
+    await first.release([await first.ask()]);
+    const [, again] = await first.trials();
+    expect(again).toMatchObject({ state: "WAITING", userAttrs: { why: null, seen: [1, null] } });
+  });
+
+  test("changes what it may without --force, and does not count that as forced", async () => {
+    const store = new MemoryStore();
+    (await Study.create(options(store)))[Symbol.dispose]();
+    const other = options(store, { manifest: { data: "y" }, mayChange: ["data"] });
+    using study = await Study.resume(other, false);
+    expect(await study.forcedResumes()).toEqual([]);
+    await expect(Study.resume(options(store), false)).rejects.toThrowError(/expected "y", received "x"/);
+  });
+
   test("refuses other data, naming what differs; --force takes it, and it is written down", async () => {
     const store = new MemoryStore();
     expect(await (await Study.create(options(store))).forcedResumes()).toEqual([]);

@@ -1,0 +1,77 @@
+/** Several files of a folder replaced together: staged beside each other, then moved in as one step that can be taken back. */
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { asWriteError, syncFolder } from "./atomic.js";
+import { makeFolder } from "./make-folder.js";
+
+export interface ExchangeOptions {
+  /** The file a reader asks for first: it goes first and comes last, so that whoever finds it finds the others too. */
+  readonly last: string;
+  /** Files that go even when no new one comes: of another set they would say something that is not so. */
+  readonly stale?: readonly string[];
+}
+
+/**
+ * The files that `write` puts into the stage it is given, in `dir`. A new folder appears whole or not at all; in a folder that is
+ * there already they are exchanged (see `exchange`), and other files stay.
+ *
+ * @throws PermafrostError ERR_WRITE when the system refuses; nothing has changed. What `write` throws on purpose comes through.
+ */
+export async function replaceFiles(
+  dir: string,
+  options: ExchangeOptions,
+  write: (stage: string) => Promise<void>,
+): Promise<void> {
+  const target = path.resolve(dir);
+  let stage: string | undefined;
+  try {
+    // Inside a folder that is there: what is beside it may be another file system (a mounted volume), or not ours to write.
+    const base = (await stat(target).catch(() => null)) ? target : path.dirname(target);
+    const place = path.join(base, `.${path.basename(target)}.${randomBytes(4).toString("hex")}.tmp`);
+    await makeFolder(place);
+    stage = place;
+    await write(stage);
+    await moveInto(stage, target, options);
+  } catch (error) {
+    throw asWriteError(error, dir);
+  } finally {
+    if (stage) await rm(stage, { recursive: true, force: true });
+  }
+}
+
+async function moveInto(stage: string, target: string, options: ExchangeOptions): Promise<void> {
+  const there = await stat(target).catch(() => null);
+  if (there) await exchange(stage, target, options);
+  else await rename(stage, target);
+  await syncFolder(there ? target : path.dirname(target));
+}
+
+/**
+ * Puts the files of `stage` in the place of those of `target`. A reader in between finds no `last` and says so: a model's new
+ * class names are never seen over old weights. The old files wait in a folder of their own until the new ones are in, so at
+ * every moment the old set or the new one is whole in one folder; an error moves them back.
+ */
+async function exchange(stage: string, target: string, { last, stale = [] }: ExchangeOptions): Promise<void> {
+  const atEnd = (names: Iterable<string>) =>
+    [...names].sort((a, b) => Number(a === last) - Number(b === last));
+  const fresh = atEnd(await readdir(stage));
+  const present = new Set(await readdir(target));
+  const old = atEnd(new Set([...fresh, ...stale].filter((name) => present.has(name)))).reverse();
+  const aside = `${stage.slice(0, -".tmp".length)}.old.tmp`;
+  await mkdir(aside);
+  const moved: [from: string, to: string][] = [];
+  const move = async (name: string, from: string, to: string) => {
+    await rename(path.join(from, name), path.join(to, name));
+    moved.push([path.join(from, name), path.join(to, name)]);
+  };
+  try {
+    for (const name of old) await move(name, target, aside);
+    for (const name of fresh) await move(name, stage, target);
+  } catch (error) {
+    for (const [from, to] of moved.reverse()) await rename(to, from);
+    await rm(aside, { recursive: true, force: true });
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true });
+}
