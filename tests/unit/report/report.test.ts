@@ -141,6 +141,21 @@ describe("html", () => {
     expect(html.match(/class="plot" role="img" aria-label="[^"]{40,}"/g)).toHaveLength(5);
   });
 
+  it("leaves the event loop a turn before every step of every picture", async () => {
+    await renderHtml(report); // loads Vega, which waits for the disk
+    const pictures = report.sections.flatMap((s) => s.blocks.filter((b) => b.kind === "figure")).length;
+    let [turns, ended] = [0, false];
+    const turn = () => {
+      turns += 1;
+      if (!ended) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await renderHtml(report);
+    ended = true;
+    expect(pictures).toBe(5);
+    expect(turns).toBeGreaterThanOrEqual(3 * pictures);
+  });
+
   it("stays small for 400 trials of a 24-layer model", async () => {
     const groups = ["embeddings", ...Array.from({ length: 24 }, (_, i) => `layer.${i}`), "head"];
     const trials = Array.from({ length: 400 }, (_, number): LayerTrial => {
