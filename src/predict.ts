@@ -1,6 +1,7 @@
 /** A trained classifier, loaded for inference. */
 
-import { encodeDataset } from "./data/encode.js";
+import { setImmediate } from "node:timers/promises";
+import { encodeSlice } from "./data/encode.js";
 import { placeOf } from "./data/labels.js";
 import { datasetOfTexts, type TextInput } from "./data/texts.js";
 import type { Tokenizer } from "./data/tokenizer.js";
@@ -9,6 +10,7 @@ import { ConfigError, ModelError } from "./errors.js";
 import { initialiseModel } from "./models/init.js";
 import type { ModelFolder } from "./models/types.js";
 import { NativeModel } from "./native/model.js";
+import { Queue } from "./native/queue.js";
 import type { NativeSession } from "./native/session.js";
 import { coreSpec, type MachineOptions } from "./train/core-spec.js";
 import { argmaxRows, softmax } from "./train/metrics.js";
@@ -32,11 +34,32 @@ export interface HiddenStates {
   readonly hiddenSize: number;
 }
 
+/** Tokens that are computed between two looks at who else waits: what the core takes at once (kBatchTokens in session.cc). */
+const SLICE_TOKENS = 2048;
+
+/** Consecutive rows of a request. */
+interface Slice {
+  /** Shape (rows, classes). */
+  readonly logits: Float32Array;
+  /** Shape (tokens, hidden); null when not asked for. */
+  readonly hiddenStates: Float32Array | null;
+  /** Shape (rows + 1), as of `HiddenStates`. */
+  readonly offsets: Int32Array;
+}
+
 export interface LoadModelConfig extends FolderOptions, MachineOptions {}
 
-/** Made by `loadModel`. Dispose it to free the core's memory; idempotent. */
+/**
+ * Made by `loadModel`. Dispose it to free the core's memory; idempotent.
+ *
+ * Requests take turns, a slice of rows each: one that waits holds its texts and nothing of the core's memory, and a small one
+ * waits for a slice of a large one. What a row gives does not depend on the rows beside it.
+ */
 export class Model implements AsyncDisposable {
   readonly #ofFolder: readonly string[];
+  readonly #queue = new Queue();
+  /** Made by the first request: megabytes of activations, and the weights packed. */
+  #session: NativeSession | undefined;
   #disposed = false;
   #texts = 0;
   #cut = 0;
@@ -97,17 +120,21 @@ export class Model implements AsyncDisposable {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[]> {
     if (this.#isNothing(texts, options.signal)) return [];
-    return this.predictDataset(datasetOfTexts(texts), options.signal);
+    const predictions: Prediction[] = [];
+    for await (const slice of this.predictSlices(datasetOfTexts(texts), options.signal))
+      predictions.push(...slice);
+    return predictions;
   }
 
-  /** The same for the rows of a file that was read; labels there are not looked at. @internal */
-  async predictDataset(dataset: Dataset, signal?: AbortSignal): Promise<Prediction[]> {
-    const { logits } = await this.#evaluate(dataset, false, signal);
+  /** The same for the rows of a file that was read, slice by slice as they are done; labels are not looked at. @internal */
+  async *predictSlices(dataset: Dataset, signal?: AbortSignal): AsyncGenerator<Prediction[]> {
     const classes = this.labels.length;
-    return Array.from(argmaxRows(logits, classes), (best, row) => {
-      const own = logits.slice(row * classes, (row + 1) * classes);
-      return { label: this.labels[best]!, score: softmax(own)[best]!, logits: own };
-    });
+    for await (const { logits } of this.#slices(dataset, false, signal)) {
+      yield Array.from(argmaxRows(logits, classes), (best, row) => {
+        const own = logits.slice(row * classes, (row + 1) * classes);
+        return { label: this.labels[best]!, score: softmax(own)[best]!, logits: own };
+      });
+    }
   }
 
   /** Last hidden states, for `permafrost/tfjs` or a search index. Throws as `predict` does. */
@@ -118,8 +145,9 @@ export class Model implements AsyncDisposable {
     const { hidden_size: hiddenSize } = this.folder.config;
     if (this.#isNothing(texts, options.signal))
       return { hiddenStates: new Float32Array(), offsets: Int32Array.of(0), hiddenSize };
-    const { hidden, offsets } = await this.#evaluate(datasetOfTexts(texts), true, options.signal);
-    return { hiddenStates: hidden!, offsets, hiddenSize };
+    const slices: Slice[] = [];
+    for await (const slice of this.#slices(datasetOfTexts(texts), true, options.signal)) slices.push(slice);
+    return { ...joined(slices), hiddenSize };
   }
 
   /** A service's empty request is answered, not refused, while a dataset needs rows. */
@@ -129,19 +157,37 @@ export class Model implements AsyncDisposable {
     return Array.isArray(texts) && texts.length === 0;
   }
 
-  async #evaluate(dataset: Dataset, hiddenStates: boolean, signal?: AbortSignal) {
-    this.#requireLive();
-    const encoded = encodeDataset(this.tokenizer, dataset, null, this.config.maxLength);
-    this.#texts += dataset.examples.length;
-    this.#cut += encoded.truncated;
+  /** Each slice at its turn in the queue. */
+  async *#slices(dataset: Dataset, hiddenStates: boolean, signal?: AbortSignal): AsyncGenerator<Slice> {
+    for (let from = 0; from < dataset.examples.length; ) {
+      const slice = await this.#queue.run(() => this.#evaluate(dataset, from, hiddenStates, signal), signal);
+      from += slice.offsets.length - 1;
+      yield slice;
+    }
+  }
+
+  /** The slice that begins at row `from`: tokenised, copied in, computed, freed. */
+  async #evaluate(
+    dataset: Dataset,
+    from: number,
+    hiddenStates: boolean,
+    signal?: AbortSignal,
+  ): Promise<Slice> {
     try {
+      await setImmediate(); // tokenising holds the event loop: what came meanwhile goes first
+      signal?.throwIfAborted();
+      this.#requireLive();
+      const encoded = encodeSlice(this.tokenizer, dataset, this.config.maxLength, from, SLICE_TOKENS);
+      const { offsets } = encoded;
+      this.#texts += offsets.length - 1;
+      this.#cut += encoded.truncated;
+      this.#session ??= await this.#createSession();
       const index = await this.native.addDataset(encoded);
       try {
-        await using session = await this.#session();
-        const results = await session.evaluate({ lane: 0, dataset: index, hiddenStates }, signal);
+        const results = await this.#session.evaluate({ lane: 0, dataset: index, hiddenStates }, signal);
         this.#requireLive(); // else they are of the rows it came to
-        this.#requireFinite(results.logits, dataset);
-        return { logits: results.logits, hidden: results.hiddenStates, offsets: encoded.offsets };
+        this.#requireFinite(results.logits, dataset, from);
+        return { logits: results.logits, hiddenStates: results.hiddenStates, offsets };
       } finally {
         if (!this.#disposed) await this.native.removeDataset(index);
       }
@@ -152,17 +198,15 @@ export class Model implements AsyncDisposable {
   }
 
   #requireLive(): void {
-    if (!this.#disposed) return;
-    throw new ConfigError("ERR_DISPOSED", "the model was disposed", [
-      { path: "model", expected: "a live model", received: "a disposed one" },
-    ]);
+    if (this.#disposed) throw disposedError();
   }
 
-  #requireFinite(logits: Float32Array, dataset: Dataset): void {
+  /** @param from the row of the dataset that the first logits are of. */
+  #requireFinite(logits: Float32Array, dataset: Dataset, from: number): void {
     const at = logits.findIndex((logit) => !Number.isFinite(logit));
     if (at < 0) return;
     const classes = this.labels.length;
-    const row = Math.floor(at / classes);
+    const row = from + Math.floor(at / classes);
     throw new ModelError("ERR_NON_FINITE", `${this.config.model}: cannot predict`, [
       {
         path: placeOf(dataset, row),
@@ -175,7 +219,7 @@ export class Model implements AsyncDisposable {
     ]);
   }
 
-  #session(): Promise<NativeSession> {
+  #createSession(): Promise<NativeSession> {
     const { groups } = this.native.description;
     // A lane must train something; the head is the smallest copy, and it is never stepped.
     const trainable = groups.map((_, i) => i === groups.length - 1);
@@ -197,11 +241,34 @@ export class Model implements AsyncDisposable {
     });
   }
 
-  /** Work that is going on rejects with ERR_DISPOSED. */
+  /** Work that is going on and requests that wait reject with ERR_DISPOSED. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
+    this.#queue.refuseAll(disposedError());
     await this.native.dispose();
   }
+}
+
+function disposedError(): ConfigError {
+  return new ConfigError("ERR_DISPOSED", "the model was disposed", [
+    { path: "model", expected: "a live model", received: "a disposed one" },
+  ]);
+}
+
+/** The hidden states of consecutive slices, as if they were one. */
+function joined(slices: readonly Slice[]): Omit<HiddenStates, "hiddenSize"> {
+  const rows = slices.reduce((sum, { offsets }) => sum + offsets.length - 1, 0);
+  const values = slices.reduce((sum, slice) => sum + slice.hiddenStates!.length, 0);
+  const hiddenStates = new Float32Array(values);
+  const offsets = new Int32Array(rows + 1);
+  let [row, value] = [0, 0];
+  for (const slice of slices) {
+    hiddenStates.set(slice.hiddenStates!, value);
+    value += slice.hiddenStates!.length;
+    const tokens = offsets[row]!;
+    for (const end of slice.offsets.subarray(1)) offsets[++row] = tokens + end;
+  }
+  return { hiddenStates, offsets };
 }
 
 function trainedLabels({ labels, path }: ModelFolder): readonly string[] {

@@ -1,4 +1,4 @@
-/** Tokenise a dataset once, packed: what the native core holds. */
+/** Tokenise a dataset, once or slice by slice, packed: what the native core holds. */
 import { createHash } from "node:crypto";
 import { encodeLabels } from "./labels.js";
 import type { Tokenizer } from "./tokenizer.js";
@@ -17,19 +17,56 @@ export function encodeDataset(
 ): EncodedDataset {
   const rows = dataset.examples.length;
   const classes = labels ? encodeLabels(dataset, labels) : new Int32Array(rows).fill(-1);
-  const offsets = new Int32Array(rows + 1);
+  const { truncated, ...tokens } = pack(tokenizer, dataset, maxLength);
+  const packed = { ...tokens, labels: classes };
+  return { ...packed, hash: hashOf(packed), truncated };
+}
+
+/** Some rows of a dataset, packed, without labels: what a prediction hands to the core at once. */
+export type EncodedSlice = Omit<EncodedDataset, "hash">;
+
+/**
+ * The rows from `from` on that have `most` tokens or fewer together; one row at least.
+ *
+ * @throws ConfigError ERR_MAX_LENGTH.
+ */
+export function encodeSlice(
+  tokenizer: Tokenizer,
+  dataset: Dataset,
+  maxLength: number,
+  from: number,
+  most: number,
+): EncodedSlice {
+  const packed = pack(tokenizer, dataset, maxLength, from, most);
+  return { ...packed, labels: new Int32Array(packed.offsets.length - 1).fill(-1) };
+}
+
+function pack(
+  tokenizer: Tokenizer,
+  { examples }: Dataset,
+  maxLength: number,
+  from = 0,
+  most = Number.POSITIVE_INFINITY,
+): Omit<EncodedSlice, "labels"> {
   const ids: number[] = [];
   const types: number[] = [];
+  const offsets = [0];
   let truncated = 0;
-  for (const [row, { text, textB }] of dataset.examples.entries()) {
+  for (let row = from; row < examples.length; row++) {
+    const { text, textB } = examples[row]!;
     const encoding = tokenizer.encode(text, textB, maxLength);
+    if (row > from && ids.length + encoding.ids.length > most) break; // begins the next slice
     for (const id of encoding.ids) ids.push(id);
     for (const type of encoding.types) types.push(type);
     if (encoding.truncated) truncated++;
-    offsets[row + 1] = ids.length;
+    offsets.push(ids.length);
   }
-  const packed = { ids: Int32Array.from(ids), types: Int32Array.from(types), offsets, labels: classes };
-  return { ...packed, hash: hashOf(packed), truncated };
+  return {
+    ids: Int32Array.from(ids),
+    types: Int32Array.from(types),
+    offsets: Int32Array.from(offsets),
+    truncated,
+  };
 }
 
 function hashOf(packed: Pick<EncodedDataset, "ids" | "types" | "offsets" | "labels">): string {

@@ -9,6 +9,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { ConfigError, ModelError } from "../errors.js";
+import { readWords, type WordEnds, wordEndsOf } from "./pieces.js";
 import type { Template } from "./template.js";
 import { type Encode, readTokenizerJson } from "./tokenizer-json.js";
 import { keptTokens, tokensIn, type Words } from "./truncation.js";
@@ -33,6 +34,7 @@ export class Tokenizer {
   readonly #encodeText: Encode;
   readonly #template: Template;
   readonly #side: "left" | "right";
+  readonly #wordEnds: WordEnds | null;
   readonly #typeVocabSize: number;
 
   /** Highest id + 1. */
@@ -45,6 +47,8 @@ export class Tokenizer {
     readonly encode: Encode;
     readonly template: Template;
     readonly side: "left" | "right";
+    /** Where a long text may be cut and its pieces encoded apart; null: nowhere. */
+    readonly wordEnds: WordEnds | null;
     readonly vocabSize: number;
     readonly typeVocabSize: number;
     readonly kind: string;
@@ -53,6 +57,7 @@ export class Tokenizer {
     this.#encodeText = parts.encode;
     this.#template = parts.template;
     this.#side = parts.side;
+    this.#wordEnds = parts.wordEnds;
     this.#typeVocabSize = parts.typeVocabSize;
     this.vocabSize = parts.vocabSize;
     this.kind = parts.kind;
@@ -66,6 +71,8 @@ export class Tokenizer {
   }
 
   /**
+   * Reads no more of a text than the pieces that `maxLength` tokens are in (pieces.ts).
+   *
    * @param maxLength most tokens, special ones included.
    * @throws ConfigError ERR_MAX_LENGTH when not even the special tokens fit.
    * @throws ModelError ERR_TOKEN_TYPES when the model has too few token types for a pair.
@@ -77,8 +84,9 @@ export class Tokenizer {
         { path: "max_length", expected: `an integer ≥ ${special}`, received: String(maxLength) },
       ]);
     }
-    const a = this.#encodeText(text);
-    const b = textB === undefined ? undefined : this.#encodeText(textB);
+    const reading = { maxTokens: maxLength, side: this.#side, wordEnds: this.#wordEnds };
+    const a = readWords(text, this.#encodeText, reading);
+    const b = textB === undefined ? undefined : readWords(textB, this.#encodeText, reading);
     const [keptA, keptB] = keptTokens(a, b, { maxLength, special, side: this.#side });
     const cut = (words: Words, kept: number) => {
       const all = words.flat();
@@ -140,6 +148,7 @@ export async function loadTokenizer(folder: string, options: TokenizerOptions = 
   return new Tokenizer({
     ...parts,
     side,
+    wordEnds: wordEndsOf(json),
     typeVocabSize: options.typeVocabSize ?? Number.POSITIVE_INFINITY,
     notices,
   });

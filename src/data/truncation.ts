@@ -1,6 +1,6 @@
 /** Hugging Face's `truncation=True` ("longest_first"): how many tokens of each text stay. */
 
-/** Tokens of a text, word by word. */
+/** Tokens of a text, word by word; of a long text only its kept side, which is more than maxLength tokens (pieces.ts). */
 export type Words = readonly (readonly number[])[];
 
 export interface TruncationOptions {

@@ -23,6 +23,44 @@ export async function call<T>(what: string, start: () => T | Promise<T>): Promis
   }
 }
 
+/** What the abort of a signal calls, and the one listener that calls it. */
+interface Listener {
+  readonly cancels: Set<() => void>;
+  readonly fire: () => void;
+}
+
+/** One listener a signal: Node warns of an eleventh, and a server gives the same signal to all its requests. */
+const listeners = new WeakMap<AbortSignal, Listener>();
+
+/**
+ * Calls `cancel` when the signal aborts; one that is aborted already calls nothing.
+ *
+ * @param cancel does not throw: others wait for the same signal.
+ * @returns forgets `cancel`.
+ */
+export function onAbort(signal: AbortSignal | undefined, cancel: () => void): () => void {
+  if (!signal) return () => {};
+  const { cancels, fire } = listeners.get(signal) ?? listen(signal);
+  const own = () => cancel(); // two may be the same function
+  cancels.add(own);
+  return () => {
+    if (!cancels.delete(own) || cancels.size > 0) return;
+    signal.removeEventListener("abort", fire);
+    listeners.delete(signal);
+  };
+}
+
+function listen(signal: AbortSignal): Listener {
+  const cancels = new Set<() => void>();
+  const fire = () => {
+    for (const cancel of [...cancels]) cancel();
+  };
+  const listener = { cancels, fire };
+  listeners.set(signal, listener);
+  signal.addEventListener("abort", fire, { once: true });
+  return listener;
+}
+
 /** Calls `cancel` when the signal aborts while `work` runs; the signal's reason is thrown if it was aborted before. */
 export async function withSignal<T>(
   signal: AbortSignal | undefined,
@@ -30,10 +68,10 @@ export async function withSignal<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
-  signal?.addEventListener("abort", cancel, { once: true });
+  const forget = onAbort(signal, cancel);
   try {
     return await work();
   } finally {
-    signal?.removeEventListener("abort", cancel);
+    forget();
   }
 }

@@ -1,13 +1,16 @@
 // Prediction as programs and the command line use it, mistakes included: on tiny models trained here.
+import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { exitCodeOf } from "../../src/cli/exit.js";
 import { predictCommand } from "../../src/cli/predict.js";
 import { resolve } from "../../src/config/resolve.js";
 import { type PredictOptions, predictOptions } from "../../src/config/schema.js";
-import { fineTune, loadModel, type Model } from "../../src/index.js";
+import { fineTune, loadModel, type Model, type TextInput } from "../../src/index.js";
+import { NativeModel } from "../../src/native/model.js";
 import { writeColours, writeTinyModel } from "./tiny.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-predict-"));
@@ -24,8 +27,29 @@ beforeAll(async () => {
   const weights = readFileSync(at("broken/model.safetensors"));
   weights.writeUInt32LE(0x7fc00000, weights.length - 4);
   writeFileSync(at("broken/model.safetensors"), weights);
+  cpSync(at("cls"), at("no-river"), { recursive: true });
+  spoilWord(at("no-river/model.safetensors"), "river");
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** NaN as the first weight of a word's embedding: rows with that word have no finite logits, others are as before. */
+function spoilWord(file: string, word: string) {
+  const bytes = readFileSync(file);
+  const size = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.toString("utf8", 8, 8 + size));
+  const name = Object.keys(header).find((key) => key.endsWith("word_embeddings.weight"))!;
+  const { vocab } = JSON.parse(readFileSync(at("cls/tokenizer.json"), "utf8")).model;
+  const [from, hidden] = [header[name].data_offsets[0], header[name].shape[1]];
+  bytes.writeUInt32LE(0x7fc00000, 8 + size + from + 4 * hidden * vocab[word]);
+  writeFileSync(file, bytes);
+}
+
+/** Rows of several lengths: some slices of them. */
+const manyTexts = (rows: number): TextInput[] =>
+  Array.from({ length: rows }, (_, i) => {
+    const text = "the red cat a blue dog sun moon ".repeat(1 + (i % 5)).trim();
+    return i % 7 === 0 ? { text, textB: `stone ${i}` } : text;
+  });
 
 async function withModel(work: (model: Model) => Promise<void>, options?: object, name = "cls") {
   await using model = await loadModel(at(name), options);
@@ -33,17 +57,26 @@ async function withModel(work: (model: Model) => Promise<void>, options?: object
 }
 
 /** What the command prints, and the code it ends with. */
-async function command(rows: string, options: Omit<PredictOptions, "model">, name = "cls") {
+async function command(
+  rows: string,
+  options: Omit<PredictOptions, "model">,
+  name = "cls",
+  more: object = {},
+) {
   writeFileSync(at("rows.jsonl"), rows);
-  const [out, log]: [string[], string[]] = [[], []];
-  const terminal = { out: (s: string) => out.push(s), log: (s: string) => log.push(s) };
-  const context = { terminal, json: true, signal: new AbortController().signal };
+  const [out, log, status]: [string[], string[], string[]] = [[], [], []];
+  const terminal = {
+    out: (text: string) => out.push(...text.split("\n")),
+    log: (line: string) => log.push(line),
+    status: (line: string) => status.push(`${out.length} printed: ${line}`),
+  };
+  const context = { terminal, json: true, signal: new AbortController().signal, ...more };
   const resolved = resolve(predictOptions, { ...options, model: at(name) });
-  const code = await predictCommand(resolved, at("rows.jsonl"), context as never).then(
-    () => 0,
-    (error) => exitCodeOf(error),
-  );
-  return { out, log, code };
+  let error: unknown;
+  await predictCommand(resolved, at("rows.jsonl"), context as never).catch((thrown) => {
+    error = thrown;
+  });
+  return { out, log, status, error, code: error === undefined ? 0 : exitCodeOf(error) };
 }
 
 describe("options the model cannot meet", () => {
@@ -102,6 +135,7 @@ describe("texts", () => {
     withModel(async (model) => {
       const texts = ["cat the", { text: "red sun", textB: "blue dog" }, { text: "moon" }];
       const together = await model.predict(texts);
+      expect(await model.predict([{ text: "red sun", text_b: "blue dog" }])).toEqual([together[1]]);
       for (const [i, text] of texts.entries()) expect([together[i]]).toEqual(await model.predict([text]));
       expect((await command('{"text":"cat"}\n{"text":"cat","text_b":"dog"}', {})).out).toHaveLength(2);
     }));
@@ -145,6 +179,156 @@ test("weights that are no numbers: noticed when loaded, an error naming the row 
     {},
     "broken",
   ));
+
+describe("requests at the same time", () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  test("one session, and the rows of one request in the core: what waits costs its text", () =>
+    withModel(async (model) => {
+      const sessions = vi.spyOn(NativeModel.prototype, "createSession");
+      const add = vi.spyOn(NativeModel.prototype, "addDataset");
+      const remove = vi.spyOn(NativeModel.prototype, "removeDataset");
+      const texts = Array.from({ length: 50 }, (_, i) => `cat ${"sun ".repeat(i % 9)}`);
+      const together = await Promise.all(texts.map((text) => model.predict([text])));
+      expect(sessions).toHaveBeenCalledTimes(1);
+      const order = [add, remove].map((spy) => spy.mock.invocationCallOrder);
+      const inTurn = order[0]!.flatMap((added, i) => [added, order[1]![i]!]);
+      expect(inTurn).toEqual([...inTurn].sort((a, b) => a - b));
+      expect(together.flat()).toEqual(await model.predict(texts));
+    }));
+
+  test("a session that could not be made is made by the next request", () =>
+    withModel(async (model) => {
+      const full = new Error("no memory");
+      vi.spyOn(NativeModel.prototype, "createSession").mockRejectedValueOnce(full);
+      await expect(model.predict(["cat"])).rejects.toBe(full);
+      expect(await model.predict(["cat"])).toHaveLength(1);
+    }));
+
+  test("a small request waits for a slice of a large one, not for all of it", () =>
+    withModel(async (model) => {
+      const ended: string[] = [];
+      const large = model.predict(manyTexts(2000)).then(() => ended.push("large"));
+      await Promise.all([1, 2, 3].map((i) => model.predict(["cat"]).then(() => ended.push(`small ${i}`))));
+      await large;
+      expect(ended).toEqual(["small 1", "small 2", "small 3", "large"]);
+    }));
+
+  test("slices give what each row gives alone, bit for bit", () =>
+    withModel(async (model) => {
+      const evaluations = vi.spyOn(NativeModel.prototype, "addDataset");
+      const texts = manyTexts(300);
+      const predictions = await model.predict(texts);
+      const { hiddenStates, offsets, hiddenSize } = await model.hiddenStates(texts);
+      expect(evaluations.mock.calls.length).toBeGreaterThan(6);
+      expect(offsets.length).toBe(texts.length + 1);
+      for (const [i, text] of texts.entries()) {
+        expect([predictions[i]]).toEqual(await model.predict([text]));
+        const own = hiddenStates.slice(offsets[i]! * hiddenSize, offsets[i + 1]! * hiddenSize);
+        expect(own).toEqual((await model.hiddenStates([text])).hiddenStates);
+      }
+    }));
+
+  test("aborted while it waits: rejected before the one it waits for ends; what comes after is answered", () =>
+    withModel(async (model) => {
+      const stop = new AbortController();
+      const ended: string[] = [];
+      const end = (name: string) => () => ended.push(name);
+      const large = model.predict(manyTexts(2000)).then(end("large"));
+      const waiting = model.predict(manyTexts(500), { signal: stop.signal });
+      const rejected = expect(waiting).rejects.toBe("gone").then(end("aborted"));
+      const behind = model.predict(["cat"]).then(end("behind"));
+      stop.abort("gone");
+      await Promise.all([large, rejected, behind]);
+      expect(ended).toEqual(["aborted", "behind", "large"]);
+    }));
+
+  test("aborted between its slices, or in one: the others go on", () =>
+    withModel(async (model) => {
+      const texts = manyTexts(1000);
+      for (const wait of [1, 5, 20]) {
+        const stop = new AbortController();
+        const aborted = model.predict(texts, { signal: stop.signal });
+        const other = model.predict(texts.slice(0, 200));
+        setTimeout(() => stop.abort("gone"), wait);
+        await expect(aborted).rejects.toBe("gone");
+        expect(await other).toHaveLength(200);
+      }
+    }));
+
+  test("twenty with one signal: no warning of a leak", () =>
+    withModel(async (model) => {
+      const warned = vi.fn();
+      process.on("warning", warned);
+      const { signal } = new AbortController();
+      await Promise.all(Array.from({ length: 20 }, () => model.predict(["cat"], { signal })));
+      await new Promise((done) => setImmediate(done));
+      process.off("warning", warned);
+      expect(warned).not.toHaveBeenCalled();
+    }));
+
+  test("disposed while they wait: all reject with ERR_DISPOSED", async () => {
+    const model = await loadModel(at("cls"));
+    const requests = [manyTexts(2000), ["cat"], ["dog"]].map((texts) => model.predict(texts));
+    const settled = Promise.allSettled([...requests, model.hiddenStates(["sun"])]);
+    await model[Symbol.asyncDispose]();
+    for (const result of await settled)
+      expect(result).toMatchObject({ status: "rejected", reason: { code: "ERR_DISPOSED" } });
+  });
+});
+
+describe("the command prints rows as they are done", () => {
+  const rows = (count: number, text = (_: number) => "cat the sun") =>
+    Array.from({ length: count }, (_, i) => `${JSON.stringify({ text: text(i) })}\n`).join("");
+
+  test("slice by slice, with a line of progress between", async () => {
+    const { out, status, code } = await command(rows(1500), {});
+    expect([out.length, code]).toEqual([1500, 0]);
+    expect(status.length).toBeGreaterThan(1);
+    for (const line of status) {
+      const [, printed, done] = /^(\d+) printed: [█░]+ row (\d+)\/1500 {2}.* left$/.exec(line)!;
+      expect(printed).toBe(done);
+    }
+  });
+
+  test("an error in a later row: the rows before stay, and it is named by its place in the file", async () => {
+    const bad = rows(1500, (i) => (i === 1200 ? "cat river" : "cat the sun"));
+    const { out, error, code } = await command(`\n${bad}`, {}, "no-river");
+    expect([out.length > 0 && out.length <= 1200, code]).toEqual([true, 2]);
+    expect(out).toEqual((await command(rows(out.length), {})).out);
+    expect(error).toMatchObject({
+      code: "ERR_NON_FINITE",
+      issues: [{ path: `${at("rows.jsonl")}:1202 (row 1201)` }],
+    });
+  });
+
+  test("stopped by Ctrl-C: whole lines stay", async () => {
+    writeFileSync(at("endless.jsonl"), rows(300_000));
+    const main = fileURLToPath(new URL("../../dist/cli/main.mjs", import.meta.url));
+    const args = ["predict", "--model", at("cls"), "--input", at("endless.jsonl")];
+    const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    let [stdout, stderr] = ["", ""];
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      if (stdout === "") child.kill("SIGINT");
+      stdout += text;
+    });
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    expect([code, stderr]).toEqual([130, "stopped by SIGINT\n"]);
+    expect(stdout).toMatch(/^((red|green|blue)\t[01]\.\d{4}\n)+$/);
+    expect(stdout.split("\n").length).toBeLessThan(300_000);
+  });
+
+  test("--progress json is refused: it has no events", async () => {
+    expect(await command(rows(1), {}, "cls", { progressJson: true })).toMatchObject({
+      out: [],
+      code: 2,
+      error: { code: "ERR_CONFIG", issues: [{ path: "progress", hint: expect.stringMatching(/--json/) }] },
+    });
+  });
+});
 
 test("aborted after it was disposed, while it predicts: nothing is thrown where nobody can catch it", async () => {
   const texts = Array.from({ length: 4000 }, (_, i) => `cat the red dog sun moon ${i}`);
