@@ -415,7 +415,11 @@ describe("options from a file", () => {
       /ERR_CONFIG_FILE: .*odd\.json: not read\n +--config +expected a file holding one JSON object/,
     ],
     ["no file", null, /ERR_CONFIG_FILE.*ENOENT/s],
-    ["an unknown key", '{"seeed":1}', /ERR_CONFIG: 1 problem in .*odd\.json and the command line\n +seeed .*did you mean seed/],
+    [
+      "an unknown key",
+      '{"seeed":1}',
+      /ERR_CONFIG: 1 problem in .*odd\.json and the command line\n +seeed .*did you mean seed/,
+    ],
   ])("%s: exit code 2, and the file is named", (_, text, message) => {
     rmSync(at("odd.json"), { force: true });
     if (text !== null) writeFileSync(at("odd.json"), text);

@@ -244,7 +244,10 @@ describe("resume", () => {
   test("an attribute that only Python's JSON can write does not stop what was lost from running again", async () => {
     const store = new MemoryStore();
     using first = await Study.create(options(store));
-    const waiting = { state: "WAITING" as const, userAttrs: { why: Number.NaN, seen: [1, Number.POSITIVE_INFINITY] } };
+    const waiting = {
+      state: "WAITING" as const,
+      userAttrs: { why: Number.NaN, seen: [1, Number.POSITIVE_INFINITY] },
+    };
     await store.createTrials((await store.findStudy(first.name))!.studyId, [waiting], 0);
     await first.release([await first.ask()]);
     const [, again] = await first.trials();
