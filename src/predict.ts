@@ -53,7 +53,7 @@ export interface LoadModelConfig extends FolderOptions, MachineOptions {}
  * Made by `loadModel`. Dispose it to free the core's memory; idempotent.
  *
  * Requests take turns, a slice of rows each: one that waits holds its texts and nothing of the core's memory, and a small one
- * waits for a slice of a large one. What a row gives does not depend on the rows beside it.
+ * waits for at most a slice of each before it. What a row gives does not depend on the rows beside it.
  */
 export class Model implements AsyncDisposable {
   readonly #ofFolder: readonly string[];

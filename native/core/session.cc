@@ -18,7 +18,7 @@ double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::
 
 // Tokens of an evaluation or prefix batch: large enough for full GEMM speed, small enough that its activations
 // (about 20 kB a token for C = 384) stay within tens of MB.
-constexpr int64_t kBatchTokens = 2048;
+constexpr int64_t kBatchTokens = 2048;  // SLICE_TOKENS of src/predict.ts too
 
 // Cuts `rows` into batches of at most kBatchTokens (at least one row each).
 template <class Fn>

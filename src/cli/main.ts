@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The command line: work is done through the public API (../index.js) alone; beside it only the option tables, the reader of
- * rows, the words for numbers and what doctor asks of the addon. Results on stdout, everything else on stderr.
+ * rows and `Model.predictSlices` to print them as they are done, the words for numbers and what doctor asks of the addon. Results on stdout, everything else on stderr.
  */
 import { Command, CommanderError, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";
@@ -46,17 +46,18 @@ export function buildProgram(
     openTerminal().out(version().addon);
     throw new CommanderError(0, "commander.version", version().addon);
   });
+  const events = () =>
+    new Option("--progress <kind>", "every event as a line of JSON on stdout").choices(["json"]);
   const add = (name: string, description: string, json = "one JSON document on stdout") =>
     program
       .command(name)
       .description(description)
       .option("--json", json)
-      .addOption(new Option("--progress <kind>", "every event as a line of JSON on stdout").choices(["json"]))
       .option("-q, --quiet", "no progress, no notices")
       .option("--no-color", "no colours");
 
   const search = addFlags(
-    add("search", "search rates, train the winner, compare with a uniform rate"),
+    add("search", "search rates, train the winner, compare with a uniform rate").addOption(events()),
     searchOptions,
   );
   search.action(() =>
@@ -64,7 +65,7 @@ export function buildProgram(
   );
 
   const demo = addFlags(
-    add("demo", "search on the model and the banking questions of permafrost-demo"),
+    add("demo", "search on the model and the banking questions of permafrost-demo").addOption(events()),
     searchOptions,
   );
   demo.action(() =>
@@ -74,7 +75,9 @@ export function buildProgram(
   );
 
   const train = addFlags(
-    add("train", "train one configuration").option("--profile", "print time per kind of operation"),
+    add("train", "train one configuration")
+      .addOption(events())
+      .option("--profile", "print time per kind of operation"),
     trainOptions,
   );
   train.action(() =>

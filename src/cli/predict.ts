@@ -2,7 +2,6 @@ import { duration } from "../analysis/words.js";
 import type { Resolved } from "../config/resolve.js";
 import type { predictOptions } from "../config/schema.js";
 import { readDataset } from "../data/reader.js";
-import { ConfigError } from "../errors.js";
 import { loadModel, type Prediction } from "../index.js";
 import type { Context } from "./main.js";
 import { bar } from "./progress.js";
@@ -11,9 +10,8 @@ import { bar } from "./progress.js";
 export async function predictCommand(
   { config, warnings }: Resolved<typeof predictOptions>,
   input: string,
-  { terminal, json, progressJson, signal }: Context,
+  { terminal, json, signal }: Context,
 ): Promise<void> {
-  if (progressJson) throw noEvents();
   for (const warning of warnings) terminal.log(warning);
   const dataset = await readDataset(input, { requireLabels: false });
   for (const notice of dataset.notices) terminal.log(notice);
@@ -37,14 +35,3 @@ export async function predictCommand(
 const asJson = ({ label, score, logits }: Prediction) =>
   JSON.stringify({ label, score, logits: Array.from(logits) });
 const asText = ({ label, score }: Prediction) => `${label}\t${score.toFixed(4)}`;
-
-function noEvents(): ConfigError {
-  return new ConfigError("ERR_CONFIG", "1 problem in options", [
-    {
-      path: "progress",
-      expected: "not given: predict has no events",
-      received: "json",
-      hint: "--json prints each row as a line of JSON as soon as it is done",
-    },
-  ]);
-}

@@ -270,11 +270,11 @@ export const searchOptions = {
     group: "data",
     doc: "rows nothing is chosen by: scored at the end, once for each retrained seed",
   }),
-  n_trials: option(count(1).default(30), {
+  n_trials: option(count(1).optional(), {
     kind: "number",
     group: "search",
     hyphens: true,
-    doc: "trials of the search; the baseline gets as many",
+    doc: "trials of the search; the baseline gets as many; default: 30, or what the study that is resumed has",
   }),
   timeout: option(positive.optional(), {
     kind: "number",
@@ -327,11 +327,11 @@ export const searchOptions = {
     group: "search",
     doc: "trials trained at once; default: threads. Of the sampler's proposals at most a quarter, or two: they do not see each other's results, so another number of lanes makes other proposals",
   }),
-  n_seeds: option(count(1).default(5), {
+  n_seeds: option(count(1).optional(), {
     kind: "number",
     group: "search",
     hyphens: true,
-    doc: "seeds winner and baseline are retrained with",
+    doc: "seeds winner and baseline are retrained with; default: 5, or what the study that is resumed has",
   }),
   baseline: option(z.boolean().default(true), {
     kind: "boolean",

@@ -9,7 +9,7 @@ type Column = (typeof COLUMNS)[number];
 
 /** What else a header may be separated by, and what to do then. A .csv has commas, a .tsv tabs: nothing is guessed. */
 const OTHER_SEPARATORS = [
-  [";", 'the columns are separated by ";": save the file with commas'],
+  [";", 'the columns are separated by ";": save the file with commas, as .csv'],
   ["\t", "the columns are separated by tabs: save the file with commas, or name it .tsv"],
   [",", "the columns are separated by commas: name the file .csv"],
 ] as const;
@@ -206,12 +206,9 @@ function withIntegerLabels(
       // + 0: -0.0 is class 0.
       example.label === undefined ? example : { ...example, label: Number(example.label) + 0 },
     );
-  if (labels.every((label) => /^-?(0|[1-9]\d{0,14})$/.test(label))) return asNumbers();
+  if (labels.every(isWhole)) return asNumbers();
   if (!labels.every((label) => /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(label))) return examples;
-  if (labels.every(isWhole)) return labels.some((label) => /\.0*$/.test(label)) ? asNumbers() : examples;
-  const row = examples.findIndex(
-    ({ label }) => label !== undefined && !isWhole(String(label)) && !/^[-+]?\d+$/.test(String(label)),
-  );
+  const row = examples.findIndex(({ label }) => label !== undefined && !isInteger(String(label)));
   if (row < 0) return examples;
   throw new DataError("ERR_ROWS", `${file}: labels are not classes`, [
     {
@@ -223,4 +220,6 @@ function withIntegerLabels(
   ]);
 }
 
-const isWhole = (label: string) => Number.isSafeInteger(Number(label));
+/** As JSON writes an integer, or with a fraction of zeros. */
+const isWhole = (label: string) => /^-?(0|[1-9]\d{0,14})(\.0*)?$/.test(label);
+const isInteger = (label: string) => Number.isSafeInteger(Number(label)) || /^[-+]?\d+$/.test(label);

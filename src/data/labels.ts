@@ -30,7 +30,8 @@ export function buildLabelMap(dataset: Dataset): LabelMap {
       {
         path: "label",
         expected: "at least 2 classes",
-        received: names.length === 0 ? "no rows" : `only "${names[0]}", in ${dataset.examples.length} rows`,
+        received:
+          names.length === 0 ? "no rows" : `only "${brief(names[0]!)}", in ${dataset.examples.length} rows`,
       },
     ]);
   }
@@ -112,7 +113,7 @@ export function labelMapOf(names: readonly string[]): LabelMap {
   if (index.size !== names.length) {
     const twice = names.find((name, i) => index.get(name) !== i)!;
     throw new DataError("ERR_LABELS", "class names must differ", [
-      { path: "labels", expected: "each name once", received: `"${twice}" twice` },
+      { path: "labels", expected: "each name once", received: `"${brief(twice)}" twice` },
     ]);
   }
   return { names: [...names], index };
@@ -128,7 +129,7 @@ export function encodeLabels(dataset: Dataset, labels: LabelMap): Int32Array {
   const issues: Issue[] = [];
   let unknown = 0;
   for (const [row, { label }] of dataset.examples.entries()) {
-    const index = label === undefined ? -1 : labels.index.get(String(label));
+    const index = label === undefined ? -1 : indexOf(String(label), labels);
     out[row] = index ?? -1;
     if (index !== undefined) continue;
     unknown++;
@@ -145,6 +146,14 @@ export function encodeLabels(dataset: Dataset, labels: LabelMap): Int32Array {
   return out;
 }
 
+/** As it is written, else as the same whole number: 1.0 in one file may be 1 in another, beside labels that are names. */
+function indexOf(label: string, { index }: LabelMap): number | undefined {
+  const whole = /^(-?\d+)(\.0*)?$/.exec(label)?.[1];
+  return (
+    index.get(label) ?? (whole === undefined ? undefined : (index.get(whole) ?? index.get(`${whole}.0`)))
+  );
+}
+
 function unknownLabel(dataset: Dataset, row: number, label: string, labels: LabelMap): Issue {
   const near = closest(label, labels.names);
   const list = labels.names.slice(0, 8).map((name) => `"${brief(name)}"`);
@@ -152,8 +161,8 @@ function unknownLabel(dataset: Dataset, row: number, label: string, labels: Labe
   return {
     path: placeOf(dataset, row),
     expected: `a label seen in training (${list.join(", ")})`,
-    received: `"${label}"`,
-    ...(near === undefined ? {} : { hint: `did you mean "${near}"?` }),
+    received: `"${brief(label)}"`,
+    ...(near === undefined ? {} : { hint: `did you mean "${brief(near)}"?` }),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * A long text read in pieces from the side that is kept, until enough tokens are there: the cost of a text is bounded by
- * max_length, not by the text. The ids are those of the whole text, because a piece ends only where words end whatever
+ * max_length, but for a stretch without any end of a word (Korean without spaces, a file's bytes), which is read whole. The ids are those of the whole text, because a piece ends only where words end whatever
  * stands around.
  */
 import { isWhitespace } from "./bert-text.js";

@@ -82,7 +82,7 @@ function hintFor(given: unknown): string | undefined {
   return near ? `${key}: did you mean ${near}?` : `${key} is not read`;
 }
 
-/** What was given, in words: "a string", "null", "an object with the keys a, b". */
+/** What was given, in words: "a string", "null", "an object {a: string, b: null}". */
 function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return "an array";

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { PermafrostError } from "../errors.js";
 import { asWriteError, syncFolder } from "./atomic.js";
 import { makeFolder } from "./make-folder.js";
 
@@ -16,7 +17,8 @@ export interface ExchangeOptions {
  * The files that `write` puts into the stage it is given, in `dir`. A new folder appears whole or not at all; in a folder that is
  * there already they are exchanged (see `exchange`), and other files stay.
  *
- * @throws PermafrostError ERR_WRITE when the system refuses; nothing has changed. What `write` throws on purpose comes through.
+ * @throws PermafrostError ERR_WRITE when the system refuses; nothing has changed, or the files that could not be moved back are in
+ *   the folder it names. What `write` throws on purpose comes through.
  */
 export async function replaceFiles(
   dir: string,
@@ -36,9 +38,20 @@ export async function replaceFiles(
   } catch (error) {
     throw asWriteError(error, dir);
   } finally {
-    if (stage) await rm(stage, { recursive: true, force: true });
+    if (stage) await clear(stage);
   }
 }
+
+const stuckIn = (aside: string, cause: unknown) =>
+  new PermafrostError(
+    "ERR_WRITE",
+    "files that were to be replaced could not be moved back",
+    [{ path: aside, expected: "an empty folder", received: "the files that were there before" }],
+    { cause },
+  );
+
+/** What is done is not undone because a folder stays: on Windows and NFS an open file keeps it. */
+const clear = (folder: string) => rm(folder, { recursive: true, force: true }).catch(() => {});
 
 async function moveInto(stage: string, target: string, options: ExchangeOptions): Promise<void> {
   const there = await stat(target).catch(() => null);
@@ -69,9 +82,14 @@ async function exchange(stage: string, target: string, { last, stale = [] }: Exc
     for (const name of old) await move(name, target, aside);
     for (const name of fresh) await move(name, stage, target);
   } catch (error) {
-    for (const [from, to] of moved.reverse()) await rename(to, from);
-    await rm(aside, { recursive: true, force: true });
+    let stuck = false;
+    for (const [from, to] of moved.reverse())
+      await rename(to, from).catch(() => {
+        stuck = true;
+      });
+    if (stuck) throw stuckIn(aside, error);
+    await clear(aside);
     throw error;
   }
-  await rm(aside, { recursive: true, force: true });
+  await clear(aside);
 }

@@ -35,7 +35,6 @@ const listeners = new WeakMap<AbortSignal, Listener>();
 /**
  * Calls `cancel` when the signal aborts; one that is aborted already calls nothing.
  *
- * @param cancel does not throw: others wait for the same signal.
  * @returns forgets `cancel`.
  */
 export function onAbort(signal: AbortSignal | undefined, cancel: () => void): () => void {
@@ -53,7 +52,15 @@ export function onAbort(signal: AbortSignal | undefined, cancel: () => void): ()
 function listen(signal: AbortSignal): Listener {
   const cancels = new Set<() => void>();
   const fire = () => {
-    for (const cancel of [...cancels]) cancel();
+    const errors: unknown[] = [];
+    for (const cancel of [...cancels]) {
+      try {
+        cancel();
+      } catch (error) {
+        errors.push(error); // the others wait for the same signal
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   };
   const listener = { cancels, fire };
   listeners.set(signal, listener);

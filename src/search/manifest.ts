@@ -25,8 +25,30 @@ const ONLY_SEARCH: ReadonlySet<string> = new Set([
 /** Whether a trial with the same rates gives something else when this key of the manifest differs. */
 export const changesTrials = (key: string) => key !== "test" && !ONLY_SEARCH.has(key);
 
+/** Options of a search, its sizes decided. */
+export type PlannedConfig = SearchConfig & {
+  readonly nTrials: number;
+  /** Of the randomised arm. */
+  readonly nRandomTrials: number;
+  readonly nSeeds: number;
+};
+
+/**
+ * The sizes that were asked for; else those of the search that goes on, whose randomised arm does not grow with its trials;
+ * else 30 trials, 40 % of them random, and 5 seeds.
+ *
+ * @param before the manifest of the study that is resumed.
+ */
+export function plannedConfig(config: SearchConfig, before: Manifest): PlannedConfig {
+  const had = before as { n_trials?: number; n_random_trials?: number; n_seeds?: number };
+  const nTrials = config.nTrials ?? had.n_trials ?? 30;
+  const random = config.nRandomTrials ?? had.n_random_trials ?? Math.ceil(0.4 * nTrials);
+  const nSeeds = config.nSeeds ?? had.n_seeds ?? 5;
+  return { ...config, nTrials, nRandomTrials: Math.min(nTrials, random), nSeeds };
+}
+
 /** By the names users write. */
-export function manifestOf(task: Task, config: SearchConfig, before: Manifest = {}): Manifest {
+export function manifestOf(task: Task, config: PlannedConfig): Manifest {
   const options = Object.entries(config).filter(([key]) => !NOT_RESULTS.has(key));
   return {
     model: task.folder.hash,
@@ -34,20 +56,11 @@ export function manifestOf(task: Task, config: SearchConfig, before: Manifest = 
     validation: task.splits.validation.encoded.hash,
     test: task.splits.test!.encoded.hash,
     ...Object.fromEntries(options.map(([key, value]) => [snakeCase(key), value])),
-    n_random_trials: randomTrials(config, before),
   };
 }
 
-/**
- * Trials of the randomised arm.
- *
- * @param before of the search that goes on: the arm it drew does not grow with `n_trials` unless it is told to.
- */
-export const randomTrials = ({ nRandomTrials, nTrials }: SearchConfig, before: Manifest = {}) =>
-  Math.min(nTrials, nRandomTrials ?? (before.n_random_trials as number) ?? Math.ceil(0.4 * nTrials));
-
 /** What a resume may ask for that was not planned, as long as test is unread. */
-export const mayChange = (before: Manifest, { nTrials }: SearchConfig) =>
+export const mayChange = (before: Manifest, { nTrials }: PlannedConfig) =>
   nTrials > Number(before.n_trials) ? ["n_trials", "n_seeds"] : ["n_seeds"];
 
 /** Names what retraining `rates` gives: other rates, options or files have another name. */

@@ -2,13 +2,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import path from "node:path";
-import type { SearchConfig } from "../config/schema.js";
 import type { NativeSession } from "../native/session.js";
 import { hyperparametersOf } from "../train/hyperparameters.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Scores } from "../train/metrics.js";
 import { saveTrained } from "../train/save.js";
 import type { Task } from "../train/task.js";
+import type { PlannedConfig } from "./manifest.js";
 
 export interface ModelFile {
   /** Writes a lane's weights, still in the core. @returns a mark to know the file by. */
@@ -27,7 +27,7 @@ export interface ModelFile {
 }
 
 /** @param trials that the search spent, for the model card. */
-export function winnerModel(task: Task, config: SearchConfig, rates: LayerRates, trials: number): ModelFile {
+export function winnerModel(task: Task, config: PlannedConfig, rates: LayerRates, trials: number): ModelFile {
   const dir = path.join(config.outputDir, "model");
   const mark = async () => `${config.saveDtype}:${await sha256(path.join(dir, "model.safetensors"))}`;
   return {

@@ -17,7 +17,8 @@ export class PhaseClock {
 
   /** @returns seconds by phase. */
   end(): Record<string, number> {
-    if (this.#name) this.#seconds[this.#name] = (performance.now() - this.#begin) / 1e3;
+    const name = this.#name;
+    if (name) this.#seconds[name] = (this.#seconds[name] ?? 0) + (performance.now() - this.#begin) / 1e3;
     this.#name = null;
     return this.#seconds;
   }

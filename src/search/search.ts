@@ -46,20 +46,20 @@ export interface SearchResult {
  *         again; TrainingError ERR_NO_TRIAL when no trial completed, ERR_NAN_LOSS when the winner diverged on every seed.
  */
 export async function runSearch(
-  config: SearchConfig,
+  given: SearchConfig,
   emit: (event: SearchEvent) => void,
   signal: AbortSignal,
 ): Promise<SearchResult> {
   const clock = new PhaseClock(emit);
   clock.enter("prepare", 0);
-  using _claim = await claimOutputDir(config.outputDir);
-  await using task = await openTask(config);
+  using _claim = await claimOutputDir(given.outputDir);
+  await using task = await openTask(given);
   const notify = (message: string) => emit({ type: "notice", message });
   task.notices.forEach(notify);
-  const storage = config.storage ?? `sqlite:///${path.join(config.outputDir, "study.db")}`;
+  const storage = given.storage ?? `sqlite:///${path.join(given.outputDir, "study.db")}`;
   await using store = SqliteStore.open(storage);
-  using studies = await openStudies(store, task, config, notify);
-  const { layers, uniform, manifest } = studies;
+  using studies = await openStudies(store, task, given, notify);
+  const { layers, uniform, config, manifest } = studies;
   const notices: ReportNotice[] = task.notices.map((text) => ({ tone: "info", text }));
   const warn = (text: string) => {
     notices.push({ tone: "warning", text });
@@ -74,25 +74,31 @@ export async function runSearch(
   let cache = NO_TOTALS.cache;
   // A choice that test has seen stays as it was: what is missing of its trials is not made up for.
   const isOver = async () => !config.force && (await testWasRead(layers));
-  const runArm = async (phase: ArmSearchOptions["phase"], study: Study, seconds: number) => {
-    clock.enter(phase, config.nTrials);
+  const runArm = async (phase: ArmSearchOptions["phase"], study: Study, nTrials: number, seconds: number) => {
+    clock.enter(phase, nTrials);
     const deadline = performance.now() + seconds * 1e3;
-    const used = await searchArm(study, task, { ...config, phase, lanes, deadline, isOver }, emit, signal);
-    cache = addCache(cache, used);
+    const options = { ...config, phase, nTrials, lanes, deadline, isOver };
+    cache = addCache(cache, await searchArm(study, task, options, emit, signal));
   };
-  if (!(await isOver())) {
-    const begin = performance.now();
-    const limit = config.timeout ?? Number.POSITIVE_INFINITY;
-    await runArm("search", layers, uniform ? limit / 2 : limit);
-    if (uniform) await runArm("baseline", uniform, limit - (performance.now() - begin) / 1e3);
-  }
+  const begin = performance.now();
+  const limit = config.timeout ?? Number.POSITIVE_INFINITY;
+  const left = () => limit - (performance.now() - begin) / 1e3;
+  // Another process may have resumed the search with more trials meanwhile.
+  const planned = async () => Number((await layers.manifest()).n_trials);
+  let nTrials = 0;
+  do {
+    nTrials = await planned();
+    if (await isOver()) break;
+    await runArm("search", layers, nTrials, uniform ? left() / 2 : left());
+    if (uniform) await runArm("baseline", uniform, nTrials, left());
+  } while ((await planned()) > nTrials);
   const chosen = await choiceOf(layers);
   const plain = uniform && (await choiceOf(uniform));
   if (!chosen.best) throw noTrial(chosen, config);
   for (const [name, arm] of [["search", chosen] as const, ["baseline", plain] as const]) {
-    if (arm && arm.trials < config.nTrials)
+    if (arm && arm.trials < nTrials)
       warn(
-        `Only ${arm.trials} of the ${config.nTrials} trials of the ${name} had run when its time was over. Once test has been read, only --force goes on with them.`,
+        `Only ${arm.trials} of the ${nTrials} trials of the ${name} had run when ${config.timeout === undefined ? "test was read" : "its time was over"}. Once test has been read, only --force goes on with them.`,
       );
   }
   if (plain && !plain.best) warn("There is no baseline: none of its trials completed.");

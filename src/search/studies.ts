@@ -10,12 +10,12 @@ import { RandomSampler } from "../study/samplers/random.js";
 import { TpeSampler } from "../study/samplers/tpe.js";
 import type { Store } from "../study/store.js";
 import { checkStudyName, studyExists } from "../study/stores/errors.js";
-import { MANIFEST, type Start, Study, type StudyOptions } from "../study/study.js";
+import { manifestIn, type Start, Study, type StudyOptions } from "../study/study.js";
 import type { Task } from "../train/task.js";
 import { trainingFlops } from "./choice.js";
-import { type Manifest, manifestOf, mayChange, randomTrials } from "./manifest.js";
+import { type Manifest, manifestOf, mayChange, type PlannedConfig, plannedConfig } from "./manifest.js";
 import { encodeRates, encodeUniform, layerSpace, uniformSpace } from "./space.js";
-import { wasTestRead } from "./test-reads.js";
+import { ledgerIsBegun } from "./test-reads.js";
 import { HEAD_RATE, warmStarts } from "./warm-starts.js";
 
 export class Studies implements Disposable {
@@ -23,6 +23,7 @@ export class Studies implements Disposable {
     readonly layers: Study,
     /** Null when no baseline was asked for. */
     readonly uniform: Study | null,
+    readonly config: PlannedConfig,
     readonly manifest: Manifest,
   ) {}
 
@@ -51,19 +52,21 @@ const PRUNERS: Readonly<Record<SearchConfig["pruner"], () => Pruner>> = {
 export async function openStudies(
   store: Store,
   task: Task,
-  config: SearchConfig,
+  given: SearchConfig,
   notify: (message: string) => void,
 ): Promise<Studies> {
-  const { studyName, nTrials, resume } = config;
+  const { studyName, resume } = given;
   const { groups } = task;
-  const names = config.baseline ? [studyName, `${studyName}-uniform`] : [studyName];
+  const baselineName = `${studyName}-uniform`;
+  const names = given.baseline ? [studyName, baselineName] : [studyName];
   for (const name of names) {
     checkStudyName(name);
     if (!resume && (await store.findStudy(name))) throw studyExists(store.url, name);
   }
-  const stored = resume ? await store.findStudy(studyName) : null;
-  const before = (stored?.userAttrs[MANIFEST] ?? {}) as Manifest;
-  const manifest = manifestOf(task, config, before);
+  const storedManifest = async (name: string) => manifestIn(resume ? await store.findStudy(name) : null);
+  const before = await storedManifest(studyName);
+  const config = plannedConfig(given, before);
+  const manifest = manifestOf(task, config);
   const empty = (await store.studyNames()).length === 0;
   if (resume && empty) notify(`nothing to resume in ${store.url}: the search begins`);
   const open = async (options: StudyOptions, starts: readonly Start[]) => {
@@ -81,9 +84,10 @@ export async function openStudies(
     await study.queueFirst(starts);
     return study;
   };
+  const isOver = resume && (await ledgerIsBegun(store, studyName));
   const shared = {
     ...{ store, direction: "maximize" as const, manifest, metricName: "validation accuracy" },
-    mayChange: stored && !wasTestRead(stored.userAttrs) ? mayChange(before, config) : [],
+    mayChange: (stored: Manifest) => (isOver ? [] : mayChange(stored, config)),
   };
   const options = (name: string) => ({
     ...{ ...shared, studyName: name, seed: config.seed },
@@ -92,27 +96,32 @@ export async function openStudies(
     userAttrs: { [STARTED]: new Date().toISOString() },
   });
 
-  const nRandomTrials = randomTrials(config, before);
   // The randomised arm keeps its share of a small budget.
-  const starts = layerStarts(groups, config).slice(0, nTrials - nRandomTrials);
+  const starts = layerStarts(groups, config).slice(0, config.nTrials - config.nRandomTrials);
+  const { nRandomTrials } = config;
   const layers = await open(
-    { ...options(names[0]!), space: layerSpace(groups, config), nRandomTrials },
+    { ...options(studyName), space: layerSpace(groups, config), nRandomTrials },
     starts,
   );
-  if (shared.mayChange.includes("n_trials"))
-    notify(`${studyName}: was planned with ${before.n_trials} trials, has ${nTrials} from now on`);
-  if (!config.baseline) return new Studies(layers, null, manifest);
-  // Nothing is inferred from the baseline's draws: there the starts go first.
-  const plain = uniformStarts(config).slice(0, nTrials);
-  const uniform = await open(
-    {
-      ...options(names[1]!),
-      space: uniformSpace(config),
-      nRandomTrials: Math.min(nRandomTrials, nTrials - plain.length),
-    },
-    plain,
-  );
-  return new Studies(layers, uniform, manifest);
+  for (const key of ["n_trials", "n_seeds"])
+    if (before[key] !== undefined && before[key] !== manifest[key])
+      notify(`${studyName}: ${key} was ${before[key]}, is ${manifest[key]} from now on`);
+  if (!config.baseline) return new Studies(layers, null, config, manifest);
+  try {
+    // Nothing is inferred from the baseline's draws: there the starts go first.
+    const plain = uniformStarts(config).slice(0, config.nTrials);
+    const drawn = (await storedManifest(baselineName)).n_random_trials as number | undefined;
+    const random = Math.min(drawn ?? nRandomTrials, config.nTrials - plain.length);
+    const own = { ...manifest, n_random_trials: drawn ?? random };
+    const uniform = await open(
+      { ...options(baselineName), manifest: own, space: uniformSpace(config), nRandomTrials: random },
+      plain,
+    );
+    return new Studies(layers, uniform, config, manifest);
+  } catch (error) {
+    layers[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /**

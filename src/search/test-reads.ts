@@ -3,7 +3,7 @@
  * not read again, so only a seed that is not in the ledger is a new look.
  */
 import { StoreError } from "../errors.js";
-import type { Attrs } from "../study/store.js";
+import type { Store } from "../study/store.js";
 import type { Study } from "../study/study.js";
 
 const READ_AT = "permafrost:test_read_at";
@@ -11,7 +11,10 @@ const LEDGER = "permafrost:test_read_by";
 
 /** Whether the comparison on test was begun: then the search has ended, with whatever trials it had. */
 export const testWasRead = async (study: Study) => (await study.userAttr(LEDGER)) !== undefined;
-export const wasTestRead = (userAttrs: Attrs) => userAttrs[LEDGER] !== undefined;
+
+/** The same of a study that is not opened; one that is not there has read nothing. */
+export const ledgerIsBegun = async (store: Store, studyName: string) =>
+  (await store.findStudy(studyName))?.userAttrs[LEDGER] !== undefined;
 
 /**
  * Enters what is about to be scored on test.

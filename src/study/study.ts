@@ -35,8 +35,8 @@ export interface StudyOptions {
   readonly metricName: string;
   /** Stored with a study that is created. */
   readonly userAttrs?: Attrs;
-  /** Keys of the manifest that a resume may change, to what it holds from then. */
-  readonly mayChange?: readonly string[];
+  /** Keys of the manifest `before` that a resume may change, to what holds from then. @default none */
+  readonly mayChange?: (before: Attrs) => readonly string[];
 }
 
 /** A trial to queue: these parameters; the rest, if any, is drawn when it is asked for. */
@@ -61,7 +61,7 @@ export interface ForcedResume {
 
 const FORCED = "permafrost:forced";
 const INTERRUPTED = "permafrost:interrupted";
-export const MANIFEST = "permafrost:manifest";
+const MANIFEST = "permafrost:manifest";
 const WORKER = "permafrost:worker";
 /** A trial that was lost with its process this often is likely the reason: it stays FAIL. */
 const MOST_RETRIES = 5;
@@ -108,11 +108,12 @@ export class Study implements Disposable {
         { path: `${store.url}: direction`, expected: direction, received: stored.directions.join(", ") },
       ]);
     }
-    const before = (stored.userAttrs[MANIFEST] ?? {}) as Record<string, unknown>;
+    const before = manifestIn(stored);
     const changed = Object.entries(manifest).filter(
       ([key, value]) => JSON.stringify(before[key]) !== JSON.stringify(value),
     );
-    const refused = changed.filter(([key]) => !options.mayChange?.includes(key));
+    const free = options.mayChange?.(before) ?? [];
+    const refused = changed.filter(([key]) => !free.includes(key));
     if (refused.length > 0 && !force) {
       throw new StoreError(
         "ERR_STORE_MANIFEST",
@@ -127,19 +128,29 @@ export class Study implements Disposable {
     }
     checkSpaceAgainst(space, await store.trials(stored.studyId));
     const study = new Study(options, stored);
-    if (changed.length > 0) {
-      const now = { at: new Date().toISOString(), changed: refused.map(([key]) => key) };
-      await study.setUserAttrs({
-        [MANIFEST]: { ...before, ...manifest },
-        ...(refused.length > 0 ? { [FORCED]: [...(await study.forcedResumes()), now] } : {}),
-      });
+    try {
+      if (changed.length > 0) {
+        const now = { at: new Date().toISOString(), changed: refused.map(([key]) => key) };
+        await study.setUserAttrs({
+          [MANIFEST]: { ...before, ...manifest },
+          ...(refused.length > 0 ? { [FORCED]: [...(await study.forcedResumes()), now] } : {}),
+        });
+      }
+      await study.runningElsewhere(); // for what it queues
+      return study;
+    } catch (error) {
+      study[Symbol.dispose]();
+      throw error;
     }
-    await study.runningElsewhere(); // for what it queues
-    return study;
   }
 
   [Symbol.dispose](): void {
     endWorker(this.#worker);
+  }
+
+  /** What must be the same when it is resumed, as it is stored now. */
+  async manifest(): Promise<Attrs> {
+    return manifestIn(await this.options.store.findStudy(this.name));
   }
 
   async forcedResumes(): Promise<readonly ForcedResume[]> {
@@ -292,6 +303,9 @@ export class Study implements Disposable {
     await store.interruptTrial(trial.trialId, { [INTERRUPTED]: true }, successor);
   }
 }
+
+/** A study's manifest; empty where it has none, or is none. */
+export const manifestIn = (stored: StoredStudy | null) => (stored?.userAttrs[MANIFEST] ?? {}) as Attrs;
 
 const planned = (trials: readonly TrialRecord[]) =>
   inTurn(trials).filter((t) => t.systemAttrs[INTERRUPTED] !== true);

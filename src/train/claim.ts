@@ -7,10 +7,11 @@
  * other, and the second deletes the new claim of the first.
  *
  * Not here: a run on another machine, or in another container, that shares the folder; its claim counts as left behind, as a
- * container that is started again has a new name.
+ * container that is started again has a new name. Folders below: `fineTune` may write into the `model` of a search.
  */
 import { closeSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, unlink } from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ConfigError, PermafrostError } from "../errors.js";
@@ -39,7 +40,8 @@ export async function claimOutputDir(dir: string): Promise<Disposable> {
   try {
     claim = await takeNext(dir, made);
     // Of two that looked at the same time each sees the other here, even where a third that ended gave them different numbers.
-    for (const number of await leftBehind(dir, claim)) await rm(fileOf(dir, number), { force: true });
+    // One that another user left in a sticky folder stays, and is in nobody's way.
+    for (const number of await leftBehind(dir, claim)) await unlink(fileOf(dir, number)).catch(() => {});
     return claim;
   } catch (error) {
     if (claim) claim[Symbol.dispose]();
@@ -136,11 +138,15 @@ async function leftBehind(dir: string, own?: Claim): Promise<number[]> {
     const number = Number(CLAIM.exec(name)?.[1] ?? Number.NaN);
     if (Number.isNaN(number) || number === own?.number) continue;
     const holder = await holderOf(fileOf(dir, number));
-    if (isAtWork(holder)) throw taken(dir, holder!);
+    if (holder && isHeld(holder)) throw taken(fileOf(dir, number), holder);
     numbers.push(number);
   }
   return numbers;
 }
+
+/** Where the system does not say when a process began, one of the same number may have begun after a restart. */
+const isHeld = (holder: Partial<Holder>) =>
+  isAtWork(holder) && (holder.started !== null || Date.parse(holder.since!) > Date.now() - os.uptime() * 1e3);
 
 /** Null when it is gone, or was cut by a crash as it was written. */
 async function holderOf(file: string): Promise<Partial<Holder> | null> {
@@ -156,14 +162,14 @@ async function holderOf(file: string): Promise<Partial<Holder> | null> {
   return null;
 }
 
-function taken(dir: string, { pid, since }: Partial<Holder>): ConfigError {
+function taken(file: string, { pid, since }: Partial<Holder>): ConfigError {
   const who = pid === process.pid ? `another run of this process (${pid})` : `process ${pid}`;
   return new ConfigError("ERR_OUTPUT_DIR", "another run writes there", [
     {
       path: "output_dir",
       expected: "a folder that no other run writes into",
-      received: `${dir} (taken by ${who} since ${since})`,
-      hint: "give each run a folder of its own",
+      received: `${path.dirname(file)} (taken by ${who} since ${since})`,
+      hint: `give each run a folder of its own; if that process is not permafrost, delete ${path.basename(file)}`,
     },
   ]);
 }

@@ -248,7 +248,10 @@ describe("requests at the same time", () => {
       const texts = manyTexts(1000);
       for (const wait of [1, 5, 20]) {
         const stop = new AbortController();
-        const aborted = model.predict(texts, { signal: stop.signal });
+        // As many requests as the abort comes too early for.
+        const aborted = (async () => {
+          for (;;) await model.predict(texts, { signal: stop.signal });
+        })();
         const other = model.predict(texts.slice(0, 200));
         setTimeout(() => stop.abort("gone"), wait);
         await expect(aborted).rejects.toBe("gone");
@@ -319,14 +322,6 @@ describe("the command prints rows as they are done", () => {
     expect([code, stderr]).toEqual([130, "stopped by SIGINT\n"]);
     expect(stdout).toMatch(/^((red|green|blue)\t[01]\.\d{4}\n)+$/);
     expect(stdout.split("\n").length).toBeLessThan(300_000);
-  });
-
-  test("--progress json is refused: it has no events", async () => {
-    expect(await command(rows(1), {}, "cls", { progressJson: true })).toMatchObject({
-      out: [],
-      code: 2,
-      error: { code: "ERR_CONFIG", issues: [{ path: "progress", hint: expect.stringMatching(/--json/) }] },
-    });
   });
 });
 

@@ -224,15 +224,37 @@ test("more trials and seeds are a plain resume as long as test is unread; the ra
   const more = permafrost(loud);
   expect([more.status, more.stderr]).toEqual([
     0,
-    expect.stringContaining("with 8 trials, has 12 from now on"),
+    expect.stringMatching(/n_trials was 8, is 12 from now on\n.*n_seeds was 2, is 3 from now on/),
   ]);
-  const { search } = await trialsOf("grows/study.db");
-  expect(finished(search)).toHaveLength(12);
-  expect(search.filter((t) => t.userAttrs.arm === "random" && t.state !== "FAIL")).toHaveLength(4);
+  for (const trials of Object.values(await trialsOf("grows/study.db"))) {
+    expect(finished(trials)).toHaveLength(12);
+    expect(trials.filter((t) => t.userAttrs.arm === "random" && t.state !== "FAIL")).toHaveLength(4);
+  }
   const { comparisons, notices } = report("grows");
   expect(comparisons[0]!.winner).toMatchObject({ trials: 12, test: { n: 3 } });
   expect(notices.filter((n) => n.tone === "warning")).toEqual([]);
 });
+
+test("a process that runs the search meanwhile goes on to the larger number", async () => {
+  const args = (out: string, trials: number) => [
+    ...flags(out, "--storage", `sqlite:///${at("raised.db")}`, "--resume", "--n-trials", String(trials)),
+    ...["--n-random-trials", "2", "--num_train_epochs", "100", "--eval_strategy", "no", "--lanes", "1"],
+  ];
+  let second: ReturnType<typeof watched> | undefined;
+  const first = await watched(args("raised-one", 4), (event) => {
+    if (event.type === "trialStart") second ??= watched(args("raised-two", 10), () => undefined);
+    return undefined;
+  });
+  expect([first.status, first.stderr]).toEqual([0, ""]);
+  expect(await second).toMatchObject({ status: 0, stderr: "" });
+  for (const trials of Object.values(await trialsOf("raised.db"))) expect(finished(trials)).toHaveLength(10);
+  for (const out of ["raised-one", "raised-two"]) {
+    const [comparison] = report(out).comparisons;
+    expect([comparison!.winner.trials, comparison!.baseline.trials]).toEqual([10, 10]);
+    expect(report(out).notices.filter((n) => n.tone === "warning")).toEqual([]);
+  }
+  expect(model("raised-two").equals(model("raised-one"))).toBe(true);
+}, 120_000);
 
 test("without a baseline the winner's accuracy, seeds and cost are told", () => {
   const run = permafrost(flags("alone", "--baseline", "false"));

@@ -36,6 +36,19 @@ test("encoded by name; a number and its text are the same class", () => {
   expect(Array.from(encodeLabels(set("2", 0, 1), map))).toEqual([2, 0, 1]);
 });
 
+test("a whole number is the same class with a fraction of zeros, whichever file has it; names stay names", () => {
+  const named = labelMapOf(["1.0", "2.0", "beta"]);
+  expect(Array.from(encodeLabels(set(2, 1, "beta"), named))).toEqual([1, 0, 2]);
+  expect(() => encodeLabels(set("0.0", "1.0", "x"), labelMapOf(["0", "1"]))).toThrow(/1 of 3 rows .*row 3/s);
+  expect(() => encodeLabels(set("1.5", "01"), labelMapOf(["1", "2"]))).toThrow(/2 of 2 rows/);
+});
+
+test("a label as long as a text is cut in the message", () => {
+  const error = () => encodeLabels(set("long ".repeat(1000)), labelMapOf(["other ".repeat(1000), "b"]));
+  expect(error).toThrow(/received "long long .*…/);
+  expect(error).not.toThrow(/.{1000}/);
+});
+
 test("rows without a label are -1", () => {
   const dataset = datasetOf("p.csv", [{ text: "a" }], { requireLabels: false });
   expect(Array.from(encodeLabels(dataset, labelMapOf(["x", "y"])))).toEqual([-1]);

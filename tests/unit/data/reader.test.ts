@@ -77,6 +77,7 @@ describe("what is read", () => {
     expect(await labels("csv", "text,label\na,-0.0\nb,1.\nc,12.000\nd,2\n")).toEqual([0, 1, 12, 2]);
     // Names: a word among them; no fraction that asks for numbers.
     expect(await labels("csv", "text,label\na,0.0\nb,x\n")).toEqual(["0.0", "x"]);
+    expect(await labels("csv", "text,label\na,01\nb,1.0\nc,1\n")).toEqual(["01", "1.0", "1"]);
     expect(await labels("csv", "text,label\na,1e3\nb,2\n")).toEqual(["1e3", "2"]);
   });
 

@@ -1,8 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test, vi } from "vitest";
+import type { PermafrostError } from "../../../src/errors.js";
 import { writeAtomic, writeFileAtomic, writeJsonAtomic } from "../../../src/models/atomic.js";
 import { type CardData, modelCard } from "../../../src/models/card.js";
+import { replaceFiles } from "../../../src/models/exchange.js";
 import { type SaveOptions, saveModelFolder } from "../../../src/models/export.js";
 import { loadModelFolder } from "../../../src/models/folder.js";
 import { initialiseModel } from "../../../src/models/init.js";
@@ -190,6 +192,29 @@ describe("stopped while it replaces a folder", () => {
       renaming.before = async () => {};
     }
   });
+});
+
+test("files that cannot be moved back either are kept, and the error names where", async () => {
+  const out = path.join(base, "stuck");
+  const write = (text: string) =>
+    replaceFiles(out, { last: "b" }, async (stage) => {
+      for (const name of ["a", "b"]) writeFileSync(path.join(stage, name), text);
+    });
+  mkdirSync(out);
+  await write("old");
+  let renames = 0;
+  renaming.before = async () => {
+    if (renames++ >= 1) throw Object.assign(new Error("refused"), { code: "EACCES" });
+  };
+  try {
+    const error = (await write("new").catch((e: unknown) => e)) as PermafrostError;
+    expect(error.code).toBe("ERR_WRITE");
+    const aside = error.issues[0]!.path;
+    expect(readFileSync(path.join(aside, "b"), "utf8")).toBe("old");
+    expect(readFileSync(path.join(out, "a"), "utf8")).toBe("old");
+  } finally {
+    renaming.before = async () => {};
+  }
 });
 
 test("nothing is left when it fails", async () => {

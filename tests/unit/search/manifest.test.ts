@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { resolve } from "../../../src/config/resolve.js";
 import { searchOptions } from "../../../src/config/schema.js";
-import { manifestOf, randomTrials } from "../../../src/search/manifest.js";
+import { manifestOf, mayChange, plannedConfig } from "../../../src/search/manifest.js";
 import type { Task } from "../../../src/train/task.js";
 
 const split = (hash: string) => ({ encoded: { hash } });
@@ -9,10 +9,10 @@ const task = {
   folder: { hash: "weights" },
   splits: { train: split("a"), validation: split("b"), test: split("c") },
 } as unknown as Task;
-const manifest = (options: object = {}) => {
-  const files = { model: "m", train: "t", validation: "v", test: "x" };
-  return manifestOf(task, resolve(searchOptions, { ...files, ...options }).config);
-};
+const files = { model: "m", train: "t", validation: "v", test: "x" };
+const planned = (options: object = {}, before = {}) =>
+  plannedConfig(resolve(searchOptions, { ...files, ...options }).config, before);
+const manifest = (options: object = {}) => manifestOf(task, planned(options));
 
 test("every option that can change a result is in the manifest; an option added later is, until it is excepted", () => {
   const excepted = Object.keys(searchOptions).filter((name) => !(name in manifest()));
@@ -26,13 +26,15 @@ test("files count by content, and the default of the randomised arm as the numbe
   expect(manifest({ train: "elsewhere.csv" })).toEqual(manifest());
   expect(manifest()).toMatchObject({ model: "weights", train: "a", validation: "b", test: "c" });
   expect(manifest({ nTrials: 10 })).toEqual(manifest({ nTrials: 10, nRandomTrials: 4 }));
-  expect(
-    randomTrials(
-      resolve(searchOptions, {
-        ...{ model: "m", train: "t", validation: "v", test: "x" },
-        nTrials: 3,
-        nRandomTrials: 9,
-      }).config,
-    ),
-  ).toBe(3);
+  expect(planned({ nTrials: 3, nRandomTrials: 9 })).toMatchObject({ nTrials: 3, nRandomTrials: 3 });
+});
+
+test("a search that goes on has the sizes it was planned with, unless others are asked for", () => {
+  expect(planned()).toMatchObject({ nTrials: 30, nRandomTrials: 12, nSeeds: 5 });
+  const before = { n_trials: 8, n_random_trials: 2, n_seeds: 3 };
+  expect(planned({}, before)).toMatchObject({ nTrials: 8, nRandomTrials: 2, nSeeds: 3 });
+  const more = planned({ nTrials: 20, nSeeds: 4 }, before);
+  expect(more).toMatchObject({ nTrials: 20, nRandomTrials: 2, nSeeds: 4 });
+  expect(mayChange(before, more)).toEqual(["n_trials", "n_seeds"]);
+  expect(mayChange(before, planned({ nTrials: 7 }, before))).toEqual(["n_seeds"]);
 });

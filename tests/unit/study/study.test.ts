@@ -257,7 +257,7 @@ describe("resume", () => {
   test("changes what it may without --force, and does not count that as forced", async () => {
     const store = new MemoryStore();
     (await Study.create(options(store)))[Symbol.dispose]();
-    const other = options(store, { manifest: { data: "y" }, mayChange: ["data"] });
+    const other = options(store, { manifest: { data: "y" }, mayChange: () => ["data"] });
     using study = await Study.resume(other, false);
     expect(await study.forcedResumes()).toEqual([]);
     await expect(Study.resume(options(store), false)).rejects.toThrowError(/expected "y", received "x"/);

@@ -105,6 +105,11 @@ describe("a claim that was left behind", () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
+  test("before this machine was started, where the system does not say when a process was", async () => {
+    leave(at("boot"), 1, { pid: process.ppid, started: null, since: "2000-01-01T00:00:00.000Z" });
+    (await claimOutputDir(at("boot")))[Symbol.dispose]();
+  });
+
   test.runIf(existsSync("/proc/self/stat"))("by a process whose id is another's now", async () => {
     leave(at("again"), 1, { pid: process.ppid, started: "boot:1" });
     (await claimOutputDir(at("again")))[Symbol.dispose]();
@@ -112,8 +117,8 @@ describe("a claim that was left behind", () => {
 });
 
 test("a process that runs holds its claim", async () => {
-  const file = leave(at("held"), 1, { pid: process.ppid });
-  const taken = refused(at("held"), new RegExp(`taken by process ${process.ppid} since 2026-01-01`));
+  const file = leave(at("held"), 1, { pid: process.ppid, since: new Date().toISOString() });
+  const taken = refused(at("held"), new RegExp(`taken by process ${process.ppid} since 20`));
   await expect(claimOutputDir(at("held"))).rejects.toMatchObject(taken);
   expect(readdirSync(at("held"))).toEqual([path.basename(file)]);
 });
