@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * The command line: work is done through the public API (../index.js) alone; beside it only the option tables, the reader of
- * rows and `Model.predictSlices` to print them as they are done, the words for numbers and what doctor asks of the addon. Results on stdout, everything else on stderr.
+ * rows and `Model.predictSlices` to print them as they are done, the words for numbers and what doctor asks of the addon.
+ * Results on stdout, everything else on stderr.
  */
 import { Command, CommanderError, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";

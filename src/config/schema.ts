@@ -92,7 +92,7 @@ const training = {
   output_dir: option(z.string().min(1).default("permafrost-out"), {
     kind: "string",
     group: "output",
-    doc: "folder for the model, the report and the logs",
+    doc: "folder for the model, the report and the logs; one run's at a time",
   }),
   num_train_epochs: option(positive.default(3), {
     kind: "number",

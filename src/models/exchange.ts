@@ -46,7 +46,14 @@ const stuckIn = (aside: string, cause: unknown) =>
   new PermafrostError(
     "ERR_WRITE",
     "files that were to be replaced could not be moved back",
-    [{ path: aside, expected: "an empty folder", received: "the files that were there before" }],
+    [
+      {
+        path: aside,
+        expected: "an empty folder",
+        received: "the files that were there before",
+        hint: "move them back to the folder above",
+      },
+    ],
     { cause },
   );
 

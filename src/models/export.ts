@@ -48,7 +48,8 @@ const STALE = [...TOKENIZER, INDEX_FILE];
 
 /**
  * Writes config.json, model.safetensors, tokenizer files, README.md and what goes `beside`. A new folder appears whole or not at
- * all; in a folder that is there already these files are exchanged together (see `replaceFiles`), and other files stay.
+ * all; in a folder that is there already (as that of a training, which its claim is in) these files are exchanged together (see
+ * `replaceFiles`), and other files stay.
  *
  * @throws ModelError ERR_TENSORS when a tensor is missing, superfluous or of another shape; ERR_OVERFLOW; PermafrostError ERR_WRITE.
  */

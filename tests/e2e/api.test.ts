@@ -6,7 +6,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fineTune, loadModel, search, type TrainEvent } from "../../src/index.js";
 import { fromTensor, toTensor } from "../../src/tfjs.js";
-import { writeColours, writeTinyModel } from "./tiny.js";
+import { writeProblem } from "./tiny.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-api-"));
 const at = (name: string) => path.join(folder, name);
@@ -18,12 +18,7 @@ const learns = {
 };
 const endless = { ...data, maxSteps: 1_000_000, evalStrategy: "no" as const };
 
-beforeAll(async () => {
-  await writeTinyModel(at("model"));
-  writeColours(at("train.jsonl"), 48, 0);
-  writeColours(at("dev.jsonl"), 30, 1);
-  writeColours(at("test.jsonl"), 30, 2);
-});
+beforeAll(() => writeProblem(at));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("fineTune", () => {

@@ -9,7 +9,7 @@ import type { LayerTrial } from "../../src/analysis/types.js";
 import { SqliteStore } from "../../src/study/stores/sqlite.js";
 import { pythonWith } from "../python.js";
 import { timeless, timelessComparison } from "./timeless.js";
-import { writeColours, writeTinyModel } from "./tiny.js";
+import { writeProblem } from "./tiny.js";
 
 const main = path.join(import.meta.dirname, "../../dist/cli/main.mjs");
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-cli-"));
@@ -40,12 +40,7 @@ function permafrost(args: readonly string[], input?: string) {
   return { status: run.status, stdout: run.stdout, stderr: run.stderr };
 }
 
-beforeAll(async () => {
-  await writeTinyModel(at("model"));
-  writeColours(at("train.jsonl"), 48, 0);
-  writeColours(at("dev.jsonl"), 30, 1);
-  writeColours(at("test.jsonl"), 30, 2);
-});
+beforeAll(() => writeProblem(at));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("train and predict", () => {

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { writeColours, writeTinyModel } from "./tiny.js";
+import { writeProblem } from "./tiny.js";
 
 const dist = path.join(import.meta.dirname, "../../dist");
 const main = path.join(dist, "cli/main.mjs");
@@ -40,10 +40,7 @@ function readOneLine(args: readonly string[]): Promise<Outcome> {
 }
 
 beforeAll(async () => {
-  await writeTinyModel(at("model"));
-  writeColours(at("train.jsonl"), 48, 0);
-  writeColours(at("dev.jsonl"), 30, 1);
-  writeColours(at("test.jsonl"), 30, 2);
+  await writeProblem(at);
   expect(permafrost([...train, "--output_dir", at("trained"), "--quiet"]).status).toBe(0);
   writeFileSync(at("many.jsonl"), '{"text":"cat the blue dog"}\n'.repeat(20_000));
 });

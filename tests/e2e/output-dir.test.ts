@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { writeColours, writeTinyModel } from "./tiny.js";
+import { writeProblem } from "./tiny.js";
 
 const dist = path.join(import.meta.dirname, "../../dist");
 const main = path.join(dist, "cli/main.mjs");
@@ -19,12 +19,7 @@ const short = { ...data, maxSteps: 30 };
 const endless = { ...data, maxSteps: 1_000_000, evalStrategy: "no" as const };
 const claims = (dir: string) => readdirSync(at(dir)).filter((name) => /claim|tmp/.test(name));
 
-beforeAll(async () => {
-  await writeTinyModel(at("model"));
-  writeColours(at("train.jsonl"), 48, 0);
-  writeColours(at("dev.jsonl"), 30, 1);
-  writeColours(at("test.jsonl"), 30, 2);
-});
+beforeAll(() => writeProblem(at));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("runs of one process", () => {

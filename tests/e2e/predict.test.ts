@@ -11,15 +11,13 @@ import { resolve } from "../../src/config/resolve.js";
 import { type PredictOptions, predictOptions } from "../../src/config/schema.js";
 import { fineTune, loadModel, type Model, type TextInput } from "../../src/index.js";
 import { NativeModel } from "../../src/native/model.js";
-import { writeColours, writeTinyModel } from "./tiny.js";
+import { writeProblem } from "./tiny.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-predict-"));
 const at = (name: string) => path.join(folder, name);
 
 beforeAll(async () => {
-  await writeTinyModel(at("model"));
-  writeColours(at("train.jsonl"), 48, 0);
-  writeColours(at("dev.jsonl"), 30, 1);
+  await writeProblem(at);
   const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl"), maxSteps: 1 };
   await fineTune({ ...files, outputDir: at("cls") });
   await fineTune({ ...files, outputDir: at("mean"), pooling: "mean" });

@@ -15,7 +15,7 @@ import { armOf } from "../../src/study/study.js";
 import { turnsOf } from "../../src/study/turns.js";
 import type { TrialRecord } from "../../src/study/types.js";
 import { timeless, timelessComparison } from "./timeless.js";
-import { writeColours, writeTinyModel } from "./tiny.js";
+import { writeProblem } from "./tiny.js";
 
 const main = path.join(import.meta.dirname, "../../dist/cli/main.mjs");
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-search-"));
@@ -131,12 +131,7 @@ function expectWhole(trials: readonly TrialRecord[], before: readonly TrialRecor
   expect(kept.map(result)).toEqual(finished(before).map(result));
 }
 
-beforeAll(async () => {
-  await writeTinyModel(at("model"));
-  writeColours(at("train.jsonl"), 48, 0);
-  writeColours(at("dev.jsonl"), 30, 1);
-  writeColours(at("test.jsonl"), 30, 2);
-});
+beforeAll(() => writeProblem(at));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("30 trials: every arm runs, TPE proposes from results, the median pruner prunes, the report counts them", async () => {

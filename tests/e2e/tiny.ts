@@ -92,6 +92,14 @@ export async function writeTinyModel(dir: string): Promise<void> {
   await writeSafetensors(path.join(dir, "model.safetensors"), tensors, { dtype: "F32" });
 }
 
+/** The model and three files of rows: model/, train.jsonl, dev.jsonl, test.jsonl. */
+export async function writeProblem(at: (name: string) => string): Promise<void> {
+  await writeTinyModel(at("model"));
+  writeColours(at("train.jsonl"), 48, 0);
+  writeColours(at("dev.jsonl"), 30, 1);
+  writeColours(at("test.jsonl"), 30, 2);
+}
+
 /** Rows whose label is the colour they name. */
 export function writeColours(file: string, rows: number, seed: number): void {
   const colours = ["red", "green", "blue"];

@@ -7,16 +7,12 @@ import { exitCodeOf } from "../../src/cli/exit.js";
 import { trainCommand } from "../../src/cli/train.js";
 import { resolve } from "../../src/config/resolve.js";
 import { type TrainOptions, trainOptions } from "../../src/config/schema.js";
-import { writeColours, writeTinyModel } from "./tiny.js";
+import { writeProblem } from "./tiny.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-train-command-"));
 const at = (name: string) => path.join(folder, name);
 
-beforeAll(async () => {
-  await writeTinyModel(at("model"));
-  writeColours(at("train.jsonl"), 48, 0);
-  writeColours(at("dev.jsonl"), 30, 1);
-});
+beforeAll(() => writeProblem(at));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function command(options: Partial<TrainOptions>, flags: { json?: boolean; profile?: boolean } = {}) {

@@ -8,17 +8,13 @@ import { SafetensorsFile } from "../../src/models/safetensors.js";
 import type { Tensor } from "../../src/models/types.js";
 import { warmupSteps } from "../../src/train/schedules.js";
 import { FLOOR } from "../golden/rule.js";
-import { writeColours, writeTinyModel } from "./tiny.js";
+import { writeProblem } from "./tiny.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-training-"));
 const at = (name: string) => path.join(folder, name);
 const json = (name: string) => JSON.parse(readFileSync(at(name), "utf8"));
 
-beforeAll(async () => {
-  await writeTinyModel(at("model"));
-  writeColours(at("train.jsonl"), 48, 0);
-  writeColours(at("dev.jsonl"), 30, 1);
-});
+beforeAll(() => writeProblem(at));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Three steps an epoch. */

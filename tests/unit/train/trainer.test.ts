@@ -10,7 +10,7 @@ import { openTask } from "../../../src/train/task.js";
 import { Trainer } from "../../../src/train/trainer.js";
 import { endState } from "../../../src/train/trainer-state.js";
 import { TrainingLog } from "../../../src/train/training-log.js";
-import { writeColours, writeTinyModel } from "../../e2e/tiny.js";
+import { writeColours, writeProblem } from "../../e2e/tiny.js";
 
 /** Writes a NaN into the embedding of a token. */
 function spoilToken(file: string, token: number): void {
@@ -64,9 +64,7 @@ describe("a trainer", () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-trainer-"));
   const at = (name: string) => path.join(folder, name);
   beforeAll(async () => {
-    await writeTinyModel(at("model"));
-    writeColours(at("train.jsonl"), 48, 0);
-    writeColours(at("dev.jsonl"), 30, 1);
+    await writeProblem(at);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
