@@ -51,6 +51,8 @@ describe("runs of one process", () => {
   test("a search has its folder too, and the model in it; an error and an abort give it back", async () => {
     const options = { ...data, test: at("test.jsonl"), nTrials: 2, nSeeds: 1, numTrainEpochs: 1 };
     const run = search({ ...options, outputDir: at("searched") });
+    const events = run[Symbol.asyncIterator]();
+    for (let e = await events.next(); e.value?.type !== "trialStart"; ) e = await events.next(); // it has its folder now
     await expect(fineTune({ ...short, outputDir: at("searched") })).rejects.toThrow(
       "another run writes there",
     );
