@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
         const std::vector<float> random_x = noise(size_t(M) * s.k), random_w = noise(size_t(s.n) * s.k);
         const lab::Placed x(random_x), w(random_w), dy(noise(size_t(M) * s.n));
         lab::Placed y(std::vector<float>(dy.size())), dx(random_x), dw(random_w);
-        const kernels::Weight weight{w.data(), nullptr, nullptr};
+        const kernels::Weight weight{w.data(), nullptr};
         const auto forward = [&](const kernels::KernelTable& t, float* to) {
           t.linear_forward(to, x.data(), weight, nullptr, M, s.n, s.k, precision, bench.pool);
         };
@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
         const double top = measure_arithmetic(fast, bench.pool, precision);
         const double seconds[] = {
             lab::median_seconds([&] { forward(fast, y.data()); }),
-            lab::median_seconds([&] { fast.linear_backward_input(dx.data(), dy.data(), weight, M, s.n, s.k, false, precision, bench.pool); }),
+            lab::median_seconds([&] { fast.linear_backward_input(dx.data(), dy.data(), w.data(), M, s.n, s.k, false, precision, bench.pool); }),
             lab::median_seconds([&] { fast.linear_backward_weight(dw.data(), nullptr, dy.data(), x.data(), M, s.n, s.k, precision, bench.pool); })};
         const double work = 2.0 * M * s.n * s.k;
         std::printf("%-12s %6d %9.0f", s.name, M, top / 1e9);

@@ -51,7 +51,7 @@ std::vector<Kernel> list(ThreadPool& pool) {
   static AttentionShape shape{offsets.data(), B, H, C / H};
   shape.scale = 0.17f;
   static const Dropout dropped{0.1f, 1, 0, 1}, none{};
-  static const Weight weight{w.data(), nullptr, nullptr};
+  static const Weight weight{w.data(), nullptr};
   static const kernels::AdamWStep step{1e-5, 0.9, 0.999, 1e-8, 0.01, 0.1, 0.001};
   // What the backwards read, from the reference.
   const KernelTable& ref = *kernels::find_kernels("ref");
@@ -67,7 +67,7 @@ std::vector<Kernel> list(ThreadPool& pool) {
     };
     add("linear_forward", "linear_forward, bf16", size_t(T) * F, [p, &pool](const KernelTable& t, float* y) { t.linear_forward(y, x.data(), weight, bias.data(), T, F, C, p, pool); });
     add("linear_gelu_forward", "linear_gelu_forward, bf16", size_t(T) * F, [p, &pool](const KernelTable& t, float* y) { t.linear_gelu_forward(y, unused.data(), x.data(), weight, bias.data(), T, F, C, p, pool); });
-    add("linear_backward_input", "linear_backward_input, bf16", hidden, [p, &pool](const KernelTable& t, float* dx) { t.linear_backward_input(dx, wide.data(), weight, T, F, C, false, p, pool); });
+    add("linear_backward_input", "linear_backward_input, bf16", hidden, [p, &pool](const KernelTable& t, float* dx) { t.linear_backward_input(dx, wide.data(), w.data(), T, F, C, false, p, pool); });
     add("linear_backward_weight", "linear_backward_weight, bf16", size_t(F) * C, [p, &pool](const KernelTable& t, float* dw) { t.linear_backward_weight(dw, nullptr, wide.data(), x.data(), T, F, C, p, pool); });
   }
   kernels.push_back({"attention_forward, dropout", hidden, 1e-5, [&pool](const KernelTable& t, float* out) {

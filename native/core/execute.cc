@@ -50,9 +50,9 @@ class Runner {
         return k_.cross_entropy(out(o, 0), out(o, 1), in(o, 0), b.targets.data(), B, o.n, smoothing, 1.0f / float(B), pool);
       }
       case OpKind::linear_backward_input:
-        return k_.linear_backward_input(out(o, 0), in(o, 0), weight(o), M, o.n, o.k, o.accumulate, r_.precision, pool);
+        return k_.linear_backward_input(out(o, 0), in(o, 0), param(o.weight), M, o.n, o.k, o.accumulate, r_.precision, pool);
       case OpKind::linear_gelu_backward_input:
-        return k_.linear_gelu_backward_input(out(o, 0), out(o, 1), in(o, 0), weight(o), M, o.n, o.k, r_.precision, pool);
+        return k_.linear_gelu_backward_input(out(o, 0), out(o, 1), in(o, 0), param(o.weight), M, o.n, o.k, r_.precision, pool);
       case OpKind::linear_backward_weight:
         return k_.linear_backward_weight(gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), M, o.n, o.k, r_.precision, pool);
       case OpKind::attention_backward: {
@@ -124,7 +124,7 @@ class Runner {
   }
   kernels::Weight weight(const Op& o) const {
     const bool own = r_.lane && r_.lane->trainable(o.weight);
-    return {param(o.weight), own ? nullptr : r_.model.packed(o.weight, o.n, r_.precision), nullptr};
+    return {param(o.weight), own ? nullptr : r_.model.packed(o.weight, o.n, r_.precision)};
   }
   Dropout inner(const Op& o) const { return dropout(o.p_inner, o.site_inner); }
   Dropout outer(const Op& o) const { return dropout(o.p_outer, o.site_outer); }

@@ -32,10 +32,10 @@ void Model::set_tensor(int tensor, const float* values) {
 }
 
 void Model::pack(int tensor, int n, int k, kernels::Precision precision) {
-  const size_t bytes = ops_->packed_bytes(n, k, precision, kernels::Direction::forward);
+  const size_t bytes = ops_->packed_bytes(n, k, precision);
   if (bytes == 0 || packed(tensor, n, precision)) return;
   Floats form = Floats::zeroed((bytes + sizeof(float) - 1) / sizeof(float));
-  ops_->pack_weight(form.data(), param(tensor), n, k, precision, kernels::Direction::forward, *pool_);
+  ops_->pack_weight(form.data(), param(tensor), n, k, precision, *pool_);
   packed_.emplace(std::tuple(tensor, n, precision), std::move(form));
 }
 

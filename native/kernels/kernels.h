@@ -38,15 +38,12 @@ struct Dropout {
   uint32_t site = 0;  // which dropout of the model
 };
 
-// A linear layer's weight (N, K), as Hugging Face stores it: y = x·Wᵀ + b. `packed_*` may be null: the op then packs on
-// the fly. A packed form is made by pack_weight of the same kernel table, and stays valid while `data` is unchanged.
+// A linear layer's weight (N, K), as Hugging Face stores it: y = x·Wᵀ + b. `packed` may be null: the op then packs on
+// the fly. The packed form is made by pack_weight of the same kernel table, and stays valid while `data` is unchanged.
 struct Weight {
-  const float* data = nullptr;            // (N, K)
-  const void* packed_forward = nullptr;   // for linear_forward
-  const void* packed_backward = nullptr;  // for linear_backward_input
+  const float* data = nullptr;   // (N, K)
+  const void* packed = nullptr;
 };
-
-enum class Direction : uint8_t { forward, backward };
 
 // What every attention op needs to know of its batch. Queries are all tokens, or only the first token of each sequence
 // (first_query_only: q, out, dout, dq have B rows, lse has B rows).
@@ -76,9 +73,9 @@ struct KernelTable {
   const char* name;  // "ref", "portable", "avx2", "avx512"
 
   // ---- GEMM ----------------------------------------------------------------------------------------------------
-  // Bytes that pack_weight writes; 0 if this implementation has no packed form (then packed_* stay null).
-  size_t (*packed_bytes)(int N, int K, Precision, Direction);
-  void (*pack_weight)(void* packed, const float* w_nk, int N, int K, Precision, Direction, ThreadPool&);
+  // Bytes that pack_weight writes; 0 if this implementation has no packed form (then Weight::packed stays null).
+  size_t (*packed_bytes)(int N, int K, Precision);
+  void (*pack_weight)(void* packed, const float* w_nk, int N, int K, Precision, ThreadPool&);
 
   // y[m,n] = Σ_k x[m,k]·w[n,k] + bias[n].  y (M,N), x (M,K), bias (N) or null.
   void (*linear_forward)(float* y, const float* x, const Weight& w, const float* bias, int M, int N, int K, Precision,
@@ -87,11 +84,11 @@ struct KernelTable {
   void (*linear_gelu_forward)(float* y, float* u, const float* x, const Weight& w, const float* bias, int M, int N, int K,
                               Precision, ThreadPool&);
   // dx[m,k] = Σ_n dy[m,n]·w[n,k];  accumulate: dx += instead.  dx (M,K), dy (M,N).
-  void (*linear_backward_input)(float* dx, const float* dy, const Weight& w, int M, int N, int K, bool accumulate, Precision,
+  void (*linear_backward_input)(float* dx, const float* dy, const float* w, int M, int N, int K, bool accumulate, Precision,
                                 ThreadPool&);
   // du[m,k] = gelu'(u[m,k])·Σ_n dy[m,n]·w[n,k], and u becomes gelu(u): x again, bit for bit, which backward_weight reads next.
   // To keep u alone halves what a feed-forward saves.  u (M,K), as linear_gelu_forward left it.
-  void (*linear_gelu_backward_input)(float* du, float* u, const float* dy, const Weight& w, int M, int N, int K, Precision, ThreadPool&);
+  void (*linear_gelu_backward_input)(float* du, float* u, const float* dy, const float* w, int M, int N, int K, Precision, ThreadPool&);
   // dw[n,k] = Σ_m dy[m,n]·x[m,k];  dbias[n] = Σ_m dy[m,n] (null: none).  dw (N,K).
   void (*linear_backward_weight)(float* dw, float* dbias, const float* dy, const float* x, int M, int N, int K, Precision,
                                  ThreadPool&);
@@ -163,6 +160,8 @@ struct KernelTable {
 
 // "auto": the best this machine runs. Null when `name` is unknown or cannot run here.
 const KernelTable* find_kernels(const char* name);
+// The processor multiplies bf16, and the system lets it.
+bool has_bf16_instructions();
 
 }  // namespace kernels
 }  // namespace permafrost

@@ -41,4 +41,6 @@ const KernelTable* find_kernels(const char* name) {
   return nullptr;
 }
 
+bool has_bf16_instructions() { return features().avx512_bf16; }
+
 }  // namespace permafrost::kernels

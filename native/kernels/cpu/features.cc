@@ -51,7 +51,7 @@ Features probe() {
   if (!bit(one.c, 27)) return f;  // OSXSAVE
   const uint64_t saved = saved_state();
   const bool ymm = (saved & 0x06) == 0x06, zmm = (saved & 0xE6) == 0xE6;
-  f.avx2 = ymm && bit(one.c, 12) && bit(seven.b, 5);
+  f.avx2 = ymm && bit(one.c, 12) && bit(seven.b, 5) && bit(seven.b, 8);  // with FMA and BMI2: target_begin_avx2.h
   f.avx512 = zmm && f.avx2 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);
   f.avx512_bf16 = f.avx512 && bit(seven1.a, 5);
 #if defined(PERMAFROST_EMULATE_AVX512)

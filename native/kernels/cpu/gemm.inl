@@ -3,7 +3,7 @@
 // A task is a range of rows times a group of panels. It goes through the reduction in blocks of kKC units; in each it packs
 // its group into its own scratch (L2) and runs all its tiles. So a weight is read from memory once for every range of rows
 // and never written back packed: at the product's 200 tokens a step a packed copy in memory would cost as much traffic as
-// the multiplication itself. Prediction keeps its weights packed (Weight::packed_*) and skips that part.
+// the multiplication itself. Prediction keeps its weights packed (Weight::packed) and skips that part.
 // Not here: what A and B mean (linear.inl), the multiplication (tile.inl). Time: bench/kernels/gemm.
 
 // Reduction block, in units. A tile of A (14 x 384 floats, 21 KB) then stays in L1 while the group's panels stream

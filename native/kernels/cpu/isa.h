@@ -7,7 +7,7 @@
 namespace permafrost::kernels {
 
 struct Features {
-  bool avx2 = false;         // AVX2 and FMA
+  bool avx2 = false;         // AVX2, FMA and BMI2
   bool avx512 = false;       // F, BW, VL, DQ
   bool avx512_bf16 = false;  // the bf16 dot product
 };

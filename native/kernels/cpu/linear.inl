@@ -23,7 +23,7 @@ static void forward(Gemm g, const float* x, const Weight& w, int K, ThreadPool& 
   g.depth = K;
   g.a = a_rows<kFactor>(x, g.rows, K, pool);
   g.lda = units_of<kFactor>(K);
-  g.packed = static_cast<const float*>(w.packed_forward);
+  g.packed = static_cast<const float*>(w.packed);
   g.b = w.data;
   g.ldb = K;
   g.b_transposed = true;
@@ -31,12 +31,11 @@ static void forward(Gemm g, const float* x, const Weight& w, int K, ThreadPool& 
 }
 
 template <Factor kFactor>
-static void backward_input(Gemm g, const float* dy, const Weight& w, int N, ThreadPool& pool) {
+static void backward_input(Gemm g, const float* dy, const float* w, int N, ThreadPool& pool) {
   g.depth = N;
   g.a = a_rows<kFactor>(dy, g.rows, N, pool);
   g.lda = units_of<kFactor>(N);
-  g.packed = static_cast<const float*>(w.packed_backward);
-  g.b = w.data;
+  g.b = w;
   g.ldb = g.cols;
   run_gemm<kFactor, Layout::rows>(g, pool);
 }
@@ -79,27 +78,26 @@ static void backward_weight(float* dw, float* dbias, const float* dy, const floa
 
 // ---- the signatures of kernels.h ----------------------------------------------------------------------------------
 
-static size_t packed_bytes(int N, int K_, Precision precision, Direction direction) {
-  const int cols = direction == Direction::forward ? N : K_, depth = direction == Direction::forward ? K_ : N;
-  const int units = precision == Precision::bf16 ? units_of<kBf16Factor>(depth) : depth;
-  return sizeof(float) * size_t((cols + kNR - 1) / kNR) * size_t(kNR) * size_t(units);
+static size_t packed_bytes(int N, int K_, Precision precision) {
+  const int units = precision == Precision::bf16 ? units_of<kBf16Factor>(K_) : K_;
+  return sizeof(float) * size_t((N + kNR - 1) / kNR) * size_t(kNR) * size_t(units);
 }
 
 template <Factor kFactor>
-static void pack_all(void* packed, const float* w, int N, int K_, Direction direction, ThreadPool& pool) {
-  Gemm g{nullptr, 0, direction == Direction::forward ? N : K_, direction == Direction::forward ? K_ : N};
+static void pack_all(void* packed, const float* w, int N, int K_, ThreadPool& pool) {
+  Gemm g{nullptr, 0, N, K_};
   g.b = w;
   g.ldb = K_;
-  g.b_transposed = direction == Direction::forward;
+  g.b_transposed = true;
   const int units = units_of<kFactor>(g.depth);
   pool.run((g.cols + kNR - 1) / kNR, [&](int p, int) {
     pack_panels<kFactor>(static_cast<float*>(packed) + ptrdiff_t(p) * kNR * units, 0, g, p, p + 1, 0, units);
   });
 }
 
-static void pack_weight(void* packed, const float* w, int N, int K_, Precision precision, Direction direction, ThreadPool& pool) {
-  if (precision == Precision::bf16) pack_all<kBf16Factor>(packed, w, N, K_, direction, pool);
-  else pack_all<Factor::f32>(packed, w, N, K_, direction, pool);
+static void pack_weight(void* packed, const float* w, int N, int K_, Precision precision, ThreadPool& pool) {
+  if (precision == Precision::bf16) pack_all<kBf16Factor>(packed, w, N, K_, pool);
+  else pack_all<Factor::f32>(packed, w, N, K_, pool);
 }
 
 static void linear_forward(float* y, const float* x, const Weight& w, const float* bias, int M, int N, int K_, Precision precision,
@@ -126,14 +124,14 @@ static void linear_gelu_forward(float* y, float* u, const float* x, const Weight
   else forward<Factor::f32>(g, x, w, K_, pool);
 }
 
-static void linear_backward_input(float* dx, const float* dy, const Weight& w, int M, int N, int K_, bool accumulate,
+static void linear_backward_input(float* dx, const float* dy, const float* w, int M, int N, int K_, bool accumulate,
                                   Precision precision, ThreadPool& pool) {
   Gemm g{dx, M, K_, N, accumulate};
   if (precision == Precision::bf16) backward_input<kBf16Factor>(g, dy, w, N, pool);
   else backward_input<Factor::f32>(g, dy, w, N, pool);
 }
 
-static void linear_gelu_backward_input(float* du, float* u, const float* dy, const Weight& w, int M, int N, int K_,
+static void linear_gelu_backward_input(float* du, float* u, const float* dy, const float* w, int M, int N, int K_,
                                        Precision precision, ThreadPool& pool) {
   Gemm g{du, M, K_, N};
   g.epilogue = Epilogue::gelu_backward;

@@ -62,7 +62,6 @@ PF_INLINE V split_exponent(V x, V* mantissa) {
 
 PF_INLINE I iset1(uint32_t x) { return _mm512_set1_epi32(int(x)); }
 PF_INLINE I iload(const uint32_t* p) { return _mm512_loadu_si512(p); }
-PF_INLINE void istore(uint32_t* p, I v) { _mm512_storeu_si512(p, v); }
 PF_INLINE I ixor3(I a, I b, I c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
 PF_INLINE void imul_wide(I* hi, I* lo, I a, I b) {
   const I even = _mm512_mul_epu32(a, b), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));

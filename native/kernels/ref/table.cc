@@ -20,8 +20,8 @@ namespace {
 KernelTable make_table() {
   KernelTable t{};
   t.name = "ref";
-  t.packed_bytes = [](int, int, Precision, Direction) { return size_t(0); };
-  t.pack_weight = [](void*, const float*, int, int, Precision, Direction, ThreadPool&) {};
+  t.packed_bytes = [](int, int, Precision) { return size_t(0); };
+  t.pack_weight = [](void*, const float*, int, int, Precision, ThreadPool&) {};
 
   t.linear_forward = [](float* y, const float* x, const Weight& w, const float* bias, int M, int N, int K, Precision precision,
                         ThreadPool&) { ref::linear_forward(y, x, w.data, bias, M, N, K, precision); };
@@ -29,13 +29,13 @@ KernelTable make_table() {
                              Precision precision, ThreadPool&) {
     ref::linear_gelu_forward(y, u, x, w.data, bias, M, N, K, precision);
   };
-  t.linear_backward_input = [](float* dx, const float* dy, const Weight& w, int M, int N, int K, bool accumulate,
+  t.linear_backward_input = [](float* dx, const float* dy, const float* w, int M, int N, int K, bool accumulate,
                                Precision precision, ThreadPool&) {
-    ref::linear_backward_input(dx, dy, w.data, M, N, K, accumulate, precision);
+    ref::linear_backward_input(dx, dy, w, M, N, K, accumulate, precision);
   };
-  t.linear_gelu_backward_input = [](float* du, float* u, const float* dy, const Weight& w, int M, int N, int K,
+  t.linear_gelu_backward_input = [](float* du, float* u, const float* dy, const float* w, int M, int N, int K,
                                     Precision precision, ThreadPool&) {
-    ref::linear_gelu_backward_input(du, u, dy, w.data, M, N, K, precision);
+    ref::linear_gelu_backward_input(du, u, dy, w, M, N, K, precision);
   };
   t.linear_backward_weight = [](float* dw, float* dbias, const float* dy, const float* x, int M, int N, int K,
                                 Precision precision, ThreadPool&) {
