@@ -22,7 +22,9 @@
       ],
       "ldflags": ["-pthread"],
       "conditions": [
-        ["OS!='mac' and OS!='win'", { "ldflags": ["-Wl,-z,nodelete"] }]
+        ["OS!='mac' and OS!='win'", { "ldflags": ["-Wl,-z,nodelete"] }],
+        # Node's own flags take exceptions out of MSVC's library: a message would point into a string that is gone.
+        ["OS=='win'", { "defines!": ["_HAS_EXCEPTIONS=0"], "defines": ["_HAS_EXCEPTIONS=1"] }]
       ],
       "xcode_settings": {
         "CLANG_CXX_LANGUAGE_STANDARD": "c++20",

@@ -3,7 +3,6 @@
 #include <napi.h>
 
 #include <algorithm>
-#include <cstring>
 #include <thread>
 
 #include "args.h"
@@ -56,14 +55,6 @@ Napi::Value version(Info info) {
   return o;
 }
 
-bool bf16_instructions() {
-#if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__))
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
 Napi::Value list_devices(Info info) {
   const Napi::Env env = info.Env();
   Napi::Object cpu = Napi::Object::New(env);
@@ -71,7 +62,7 @@ Napi::Value list_devices(Info info) {
   Napi::Array isas = Napi::Array::New(env);
   for (const std::string& name : runnable_isas()) isas.Set(isas.Length(), name);
   cpu.Set("isas", isas);
-  cpu.Set("bf16", bf16_instructions());
+  cpu.Set("bf16", kernels::has_bf16_instructions());
   cpu.Set("threads", std::max(1u, std::thread::hardware_concurrency()));
   Napi::Array devices = Napi::Array::New(env);
   devices.Set(uint32_t(0), cpu);
@@ -221,6 +212,7 @@ Napi::Value create_session(Info info) {
         box->session = std::make_unique<Session>(*box->model->model, lanes, precision == "bf16" ? kernels::Precision::bf16 : kernels::Precision::f32,
                                                  cache == "auto", in_place);
         if (pack) box->session->pack_frozen_weights();
+        box->bytes = box->session->bytes();
       },
       [box](Napi::Env e) {
         box->ready = true;
@@ -232,9 +224,14 @@ Napi::Value create_session(Info info) {
 Napi::Value start(Info info, const std::shared_ptr<SessionBox>& box, std::function<void()> work, std::function<Napi::Value(Napi::Env)> finish) {
   require_live(info.Env(), *box);
   if (box->busy) args::reject(info.Env(), "ERR_BUSY", "expected an idle session, received one with a call in flight");
-  box->busy = true;
   box->session->clear_cancel();
-  return Environment::of(info.Env()).start(info.Env(), box->model, std::move(work), std::move(finish), [box] { box->busy = false; });
+  box->busy = true;
+  try {
+    return Environment::of(info.Env()).start(info.Env(), box->model, std::move(work), std::move(finish), [box] { box->busy = false; });
+  } catch (...) {
+    box->busy = false;  // not started
+    throw;
+  }
 }
 
 Napi::Value describe_plan(Info info) {
@@ -352,11 +349,7 @@ Napi::Value save_state(Info info) {
   auto out = std::make_shared<std::vector<uint8_t>>();
   return start(
       info, box, [=] { *out = box->session->lane(lane).save(box->model->model->pool()); },
-      [out](Napi::Env e) {
-        Napi::Uint8Array bytes = Napi::Uint8Array::New(e, out->size());
-        std::memcpy(bytes.Data(), out->data(), out->size());
-        return bytes;
-      });
+      [out](Napi::Env e) { return results::bytes(e, std::move(*out)); });
 }
 
 Napi::Value load_state(Info info) {
@@ -391,20 +384,25 @@ Napi::Value dispose(Info info) {
     if (session->disposed || session->model->disposed) return resolved(env);
     session->disposed = true;
     session->session->cancel();
-    return Environment::of(env).start(env, session->model, [session] { session->session.reset(); }, undefined);
+    return Environment::of(env).start(
+        env, session->model, [session] { session->session.reset(); }, [session](Napi::Env e) { return forget_memory(e, *session); });
   }
   const auto model = try_model(info[0]);
   if (!model) args::reject(env, "ERR_ARG", "expected a model or session handle");
   if (model->disposed) return resolved(env);
   model->cancel_all();
   model->disposed = true;
+  const auto sessions = model->live_sessions();
   return Environment::of(env).start(
       env, model,
-      [model, sessions = model->live_sessions()] {
+      [model, sessions] {
         for (const auto& session : sessions) session->session.reset();
         model->model.reset();
       },
-      undefined);
+      [model, sessions](Napi::Env e) {
+        for (const auto& session : sessions) forget_memory(e, *session);
+        return forget_memory(e, *model);
+      });
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {

@@ -54,7 +54,8 @@ Napi::Error make_error(Napi::Env env, const Error& error) {
 }
 
 Environment::Environment(Napi::Env env)
-    : done_(Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "permafrost", 0, 1)) {
+    : done_(Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "permafrost", 0, 1)),
+      array_buffer_(Napi::Persistent(env.Global().Get("ArrayBuffer").As<Napi::Function>())) {
   done_.Unref(env);
   env.AddCleanupHook([this] { shut_down(); });
 }
@@ -65,12 +66,19 @@ void Environment::shut_down() {
   done_.Abort();
 }
 
+Napi::ArrayBuffer Environment::array_buffer(Napi::Env env, size_t bytes) const {
+  try {
+    return array_buffer_.New({Napi::Number::New(env, double(bytes))}).As<Napi::ArrayBuffer>();
+  } catch (const Napi::Error&) {
+    throw make_error(env, Error("ERR_MEMORY", "out of memory making the results"));
+  }
+}
+
 Napi::Promise Environment::start(Napi::Env env, const std::shared_ptr<ModelBox>& box, std::function<void()> work,
                                  std::function<Napi::Value(Napi::Env)> finish, std::function<void()> after) {
-  Job* job = new Job{this, Napi::Promise::Deferred::New(env), box, std::move(work), std::move(after), std::move(finish), {}};
-  const Napi::Promise promise = job->deferred.Promise();
-  if (pending_++ == 0) done_.Ref(env);
-  const bool posted = box->executor.post([job, done = done_] {
+  auto owned = std::make_unique<Job>(Job{this, Napi::Promise::Deferred::New(env), box, std::move(work), std::move(after), std::move(finish), {}});
+  const Napi::Promise promise = owned->deferred.Promise();
+  const bool posted = box->executor.post([job = owned.get(), done = done_] {
     try {
       job->work();
     } catch (const Error& e) {
@@ -86,6 +94,9 @@ Napi::Promise Environment::start(Napi::Env env, const std::shared_ptr<ModelBox>&
       if (env_) settle(env_, job);
     });
   });
+  // Nothing is counted before it is posted: that may fail for want of memory. It settles in a later turn of this thread.
+  Job* job = owned.release();
+  if (pending_++ == 0) done_.Ref(env);
   if (!posted) {
     job->error = Error("ERR_DISPOSED", "expected a live model, received a disposed one");
     settle(env, job);

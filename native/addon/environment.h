@@ -30,6 +30,9 @@ class Environment {
   Napi::Promise start(Napi::Env env, const std::shared_ptr<ModelBox>& box, std::function<void()> work,
                       std::function<Napi::Value(Napi::Env)> finish, std::function<void()> after = {});
 
+  // Fresh memory of JavaScript's. Throws ERR_MEMORY where napi_create_arraybuffer ends the process.
+  Napi::ArrayBuffer array_buffer(Napi::Env env, size_t bytes) const;
+
   // A name is in use until it is ended, or until its environment ends: a terminated worker holds nothing.
   void begin_run(const std::string& name);
   void end_run(const std::string& name);
@@ -44,6 +47,7 @@ class Environment {
   static void settle(Napi::Env env, Job* job);
 
   Napi::ThreadSafeFunction done_;
+  Napi::FunctionReference array_buffer_;  // the constructor, as it was when the addon was loaded
   std::set<ModelBox*> boxes_;
   std::set<std::string> runs_;
   int pending_ = 0;

@@ -12,10 +12,20 @@ constexpr napi_type_tag kModelTag = {0x6d1f0c7b5a3e49d2ULL, 0x9b84f2e0c6a71d35UL
 constexpr napi_type_tag kSessionTag = {0x1e93b7d4f80a4c66ULL, 0xa5d20f7e3b9c8814ULL};
 
 template <class Box>
-Napi::Value wrap_box(Napi::Env env, const std::shared_ptr<Box>& box, const napi_type_tag& tag) {
-  auto handle = Napi::External<std::shared_ptr<Box>>::New(env, new std::shared_ptr<Box>(box),
-                                                          [](Napi::Env, std::shared_ptr<Box>* held) { delete held; });
+Napi::Value report_memory(Napi::Env env, Box& box, size_t bytes) {
+  Napi::MemoryManagement::AdjustExternalMemory(env, int64_t(bytes) - box.reported);
+  box.reported = int64_t(bytes);
+  return env.Undefined();
+}
+
+template <class Box>
+Napi::Value wrap_box(Napi::Env env, const std::shared_ptr<Box>& box, const napi_type_tag& tag, size_t bytes) {
+  auto handle = Napi::External<std::shared_ptr<Box>>::New(env, new std::shared_ptr<Box>(box), [](Napi::Env e, std::shared_ptr<Box>* held) {
+    report_memory(e, **held, 0);
+    delete held;
+  });
   if (napi_type_tag_object(env, handle, &tag) != napi_ok) throw Napi::Error::New(env);
+  report_memory(env, *box, bytes);
   return handle;
 }
 
@@ -56,8 +66,13 @@ void ModelBox::shut_down() {
   environment = nullptr;
 }
 
-Napi::Value wrap(Napi::Env env, const std::shared_ptr<ModelBox>& box) { return wrap_box(env, box, kModelTag); }
-Napi::Value wrap(Napi::Env env, const std::shared_ptr<SessionBox>& box) { return wrap_box(env, box, kSessionTag); }
+Napi::Value wrap(Napi::Env env, const std::shared_ptr<ModelBox>& box) {
+  return wrap_box(env, box, kModelTag, box->model->layout().size * sizeof(float));
+}
+Napi::Value wrap(Napi::Env env, const std::shared_ptr<SessionBox>& box) { return wrap_box(env, box, kSessionTag, box->bytes); }
+
+Napi::Value forget_memory(Napi::Env env, ModelBox& box) { return report_memory(env, box, 0); }
+Napi::Value forget_memory(Napi::Env env, SessionBox& box) { return report_memory(env, box, 0); }
 
 std::shared_ptr<ModelBox> try_model(Napi::Value value) { return unwrap<ModelBox>(value, kModelTag); }
 std::shared_ptr<SessionBox> try_session(Napi::Value value) { return unwrap<SessionBox>(value, kSessionTag); }

@@ -2,25 +2,27 @@
 
 #include <cstring>
 
+#include "environment.h"
+
 namespace permafrost::addon::results {
 
 namespace {
 
-Napi::Int32Array ints(Napi::Env env, const std::vector<int32_t>& values) {
-  Napi::Int32Array out = Napi::Int32Array::New(env, values.size());
-  if (!values.empty()) std::memcpy(out.Data(), values.data(), values.size() * sizeof(int32_t));
-  return out;
+template <class Array, class Element>
+Array array(Napi::Env env, const std::vector<Element>& values) {
+  Napi::ArrayBuffer buffer = Environment::of(env).array_buffer(env, values.size() * sizeof(Element));
+  if (!values.empty()) std::memcpy(buffer.Data(), values.data(), buffer.ByteLength());
+  return Array::New(env, values.size(), buffer, 0);
 }
+
+Napi::Int32Array ints(Napi::Env env, const std::vector<int32_t>& values) { return array<Napi::Int32Array>(env, values); }
 
 Napi::Number number(Napi::Env env, int64_t value) { return Napi::Number::New(env, double(value)); }
 
 }  // namespace
 
-Napi::Float32Array floats(Napi::Env env, std::vector<float>&& values) {
-  Napi::Float32Array out = Napi::Float32Array::New(env, values.size());
-  if (!values.empty()) std::memcpy(out.Data(), values.data(), values.size() * sizeof(float));
-  return out;
-}
+Napi::Float32Array floats(Napi::Env env, std::vector<float> values) { return array<Napi::Float32Array>(env, values); }
+Napi::Uint8Array bytes(Napi::Env env, std::vector<uint8_t> values) { return array<Napi::Uint8Array>(env, values); }
 
 Napi::Value step_results(Napi::Env env, StepResults& r) {
   Napi::Object o = Napi::Object::New(env);

@@ -1,4 +1,5 @@
-// results.h — plain C++ results into JavaScript values, copied into fresh buffers the caller owns.
+// results.h — plain C++ results into JavaScript values, copied into fresh buffers the caller owns. Vectors come by value: moved
+// in, each is freed as soon as it is copied. Throw ERR_MEMORY when there is none for a buffer.
 #pragma once
 
 #include <napi.h>
@@ -8,7 +9,8 @@
 
 namespace permafrost::addon::results {
 
-Napi::Float32Array floats(Napi::Env env, std::vector<float>&& values);
+Napi::Float32Array floats(Napi::Env env, std::vector<float> values);
+Napi::Uint8Array bytes(Napi::Env env, std::vector<uint8_t> values);
 Napi::Value step_results(Napi::Env env, StepResults& results);
 Napi::Value evaluate_results(Napi::Env env, EvaluateResults& results, bool hidden);
 Napi::Value gradient_results(Napi::Env env, GradientResults& results);

@@ -160,6 +160,7 @@ void Lane::update(const Gradients& gradients, double norm, const double* rates, 
   const kernels::KernelTable& ops = model_.ops();
   const double clip = config_.max_grad_norm > 0 ? std::min(1.0, config_.max_grad_norm / (norm + 1e-6)) : 1.0;
   const float scale = float(clip);
+  if (!tables_.empty()) history_.push_back(adamw(rates[0], config_.weight_decay));  // first: it is what may fail
   for (const Group& g : groups_) {
     const GroupRange& range = layout.groups[size_t(g.group)];
     const double rate = rates[g.group];
@@ -173,7 +174,6 @@ void Lane::update(const Gradients& gradients, double norm, const double* rates, 
     step(range.decay_end, range.end, 0);
   }
   if (!tables_.empty()) {
-    history_.push_back(adamw(rates[0], config_.weight_decay));
     const RowGradients* rows[] = {&gradients.word, &gradients.position, &gradients.type};
     for (size_t i = 0; i < tables_.size(); ++i) update_rows(tables_[i], *rows[i], scale, pool);
   }
@@ -184,7 +184,10 @@ void Lane::update(const Gradients& gradients, double norm, const double* rates, 
 
 void Lane::snapshot(ThreadPool& pool) {
   settle_all(pool);
-  snapshot_ = std::make_unique<Floats>(Floats::zeroed(size_));
+  if (!snapshot_) {
+    snapshot_ = std::make_unique<Floats>(Floats::zeroed(size_));
+    snapshot_->use_large_pages();
+  }
   for (const Group& g : groups_) std::memcpy(snapshot_->data() + g.in_moments, p_ + g.in_weights, g.floats * sizeof(float));
 }
 
@@ -197,6 +200,7 @@ void Lane::restore(ThreadPool& pool) {
 namespace {
 
 // Blob: magic, format, groups, floats, step, trainable bytes, p, m, v, moving bytes per table. Little endian, as the machine.
+constexpr int64_t kMostSteps = INT32_MAX / 2;  // the counters of rows have 32 bits, what one owes is an int
 constexpr char kMagic[8] = {'P', 'F', 'L', 'A', 'N', 'E', '0', '1'};
 
 struct Header {
@@ -246,7 +250,7 @@ void Lane::load(const uint8_t* bytes, size_t count) {
   const uint8_t* from = bytes + sizeof(h);
   for (size_t g = 0; g < h.groups; ++g)
     if (bool(from[g]) != config_.trainable[g]) fail("ERR_STATE", "state: expected the same groups to be trainable, group ", g, " differs");
-  if (h.step < 0 || h.step > int64_t(UINT32_MAX)) fail("ERR_STATE", "state: expected a step count, received ", h.step);
+  if (h.step < 0 || h.step > kMostSteps) fail("ERR_STATE", "state: expected a step count of at most ", kMostSteps, ", received ", h.step);
   if (h.seed != config_.seed) fail("ERR_STATE", "state: expected seed ", config_.seed, ", received ", h.seed);
   from += h.groups;
   auto get = [&](void* to, size_t n) {

@@ -36,7 +36,8 @@ class Lane {
 
   // Current value of a tensor: the lane's own if trainable, else the model's. Rows of embedding tables may owe updates.
   const float* param(int tensor) const;
-  size_t trained_floats() const { return size_; }
+  // Of trained weights and moments.
+  size_t bytes() const { return (copies_.size() + m_.size() + v_.size()) * sizeof(float); }
 
   // Applies owed updates to the rows a batch reads (train or evaluate), or to every row.
   void settle(const Batch& batch, ThreadPool& pool);

@@ -1,6 +1,8 @@
 // layout.cc — the tensors of a BERT classifier, in storage order.
 #include "layout.h"
 
+#include "error.h"
+
 namespace permafrost {
 
 namespace {
@@ -91,6 +93,10 @@ Layout::Layout(const ModelConfig& c) {
   if (c.pooling == Pooling::cls) head.pooler_bias = bias("pooler.dense.bias", C, g);
   head.classifier_bias = bias("classifier.bias", c.labels, g);
   end_group();
+
+  for (size_t g = 0; g < groups.size(); ++g)  // plans count a group's gradients with an int
+    if (groups[g].end - groups[g].dense > size_t(INT32_MAX))
+      fail("ERR_RANGE", group_name(c, int(g)), ": expected fewer than 2^31 parameters, received ", groups[g].end - groups[g].dense);
 
   for (size_t i = 0; i < tensors.size(); ++i) {
     const size_t end = tensors[i].offset + tensors[i].size(), next = i + 1 < tensors.size() ? tensors[i + 1].offset : size;

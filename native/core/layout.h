@@ -56,7 +56,7 @@ struct Gap {
 };
 
 struct Layout {
-  explicit Layout(const ModelConfig& config);
+  explicit Layout(const ModelConfig& config);  // throws ERR_RANGE: a group has 2^31 floats or more (embedding tables may)
 
   std::vector<TensorInfo> tensors;
   EmbeddingTensors embeddings;

@@ -8,8 +8,15 @@
 #include <memory>
 #include <new>
 
-// A sanitizer sees past the end of what malloc gave, and not past the end of a mapping.
-#if (defined(__unix__) || defined(__APPLE__)) && !defined(__SANITIZE_ADDRESS__)
+// A sanitizer sees past the end of what malloc gave, and not past the end of a mapping. GCC and clang say so by other names.
+#if defined(__SANITIZE_ADDRESS__)
+#define PERMAFROST_ASAN 1
+#elif defined(__has_feature)
+#define PERMAFROST_ASAN __has_feature(address_sanitizer)
+#else
+#define PERMAFROST_ASAN 0
+#endif
+#if (defined(__unix__) || defined(__APPLE__)) && !PERMAFROST_ASAN
 #include <sys/mman.h>
 #define PERMAFROST_MMAP 1
 #else

@@ -9,12 +9,14 @@ namespace permafrost {
 PrefixCache::Entry* PrefixCache::open(const Key& key, size_t rows, size_t floats, bool per_row) {
   auto it = entries_.find(key);
   if (it == entries_.end()) {
-    auto entry = std::make_unique<Entry>();
-    entry->floats_ = floats;
-    entry->per_row = per_row;
-    if (!place_in_memory(*entry) && !place_in_file(*entry)) return nullptr;
-    entry->have.assign(rows, 0);
-    it = entries_.emplace(key, std::move(entry)).first;
+    // A map of its own until it has its place: what fails after that would leave the budget charged.
+    decltype(entries_) made;
+    Entry& entry = *made.emplace(key, std::make_unique<Entry>()).first->second;
+    entry.floats_ = floats;
+    entry.per_row = per_row;
+    entry.have.assign(rows, 0);
+    if (!place_in_memory(entry) && !place_in_file(entry)) return nullptr;
+    it = entries_.insert(made.extract(made.begin())).position;
   }
   it->second->used_ = ++tick_;
   return it->second.get();

@@ -76,6 +76,12 @@ Lane& Session::lane(int index) {
   return *workers_[size_t(index)]->lane;
 }
 
+size_t Session::bytes() const {
+  size_t sum = 0;
+  for (const auto& w : workers_) sum += w->lane->bytes();
+  return sum;
+}
+
 Plan Session::plan(int lane, bool cached) const {
   if (lane < 0 || lane >= lanes()) fail("ERR_RANGE", "lane: expected an index below ", lanes(), ", received ", lane);
   const Worker& w = *workers_[size_t(lane)];
@@ -306,7 +312,8 @@ StepResults Session::run_steps(const StepChunk& chunk) {
   } else {
     for (LaneRun& run : runs) run_lane(run, model_.pool());
   }
-  if (choice) pace_.took(way, int64_t(steps), since(lanes_begin));
+  const bool all = std::all_of(results.completed.begin(), results.completed.end(), [&](int32_t done) { return size_t(done) == steps; });
+  if (choice && all) pace_.took(way, int(K), int64_t(steps), since(lanes_begin));
   for (const LaneRun& run : runs) {
     results.tokens += run.tokens;
     results.cancelled = results.cancelled || run.cancelled;
@@ -332,7 +339,8 @@ GradientResults Session::gradients(int index, int dataset, const std::vector<int
   }
   Execution x{model_, model_.pool(), precision_, arena(w, plan), w.batch};
   x.lane = w.lane.get();
-  execute(plan, x);
+  x.cancel = &cancel_;
+  if (!execute(plan, x)) fail("ERR_CANCELLED", "gradients: cancelled");
   GradientResults out;
   double sum = 0;
   for (size_t b = 0; b < rows.size(); ++b) sum += double(at(plan, x, plan.loss)[b]);

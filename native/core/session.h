@@ -61,17 +61,19 @@ class LanePace {
     if (steps_[side_by_side] < kTried) return side_by_side;
     return seconds_[side_by_side] / double(steps_[side_by_side]) < seconds_[in_turn] / double(steps_[in_turn]) ? side_by_side : in_turn;
   }
-  void took(Way way, int64_t steps, double seconds) {
-    if (warm_ && steps_[way] < kTried) {
-      steps_[way] += steps;
-      seconds_[way] += seconds;
-    }
-    warm_ = true;  // the first steps of a session also touch its memory for the first time
+  // Of `lanes` that all took `steps`. A number of lanes not seen before begins anew: a step of theirs takes another time.
+  void took(Way way, int lanes, int64_t steps, double seconds) {
+    const bool warm = lanes == lanes_;  // the first steps of lanes also touch their memory for the first time
+    if (!warm) *this = {};
+    lanes_ = lanes;
+    if (!warm || steps_[way] >= kTried) return;
+    steps_[way] += steps;
+    seconds_[way] += seconds;
   }
 
  private:
   static constexpr int64_t kTried = 8;  // steps
-  bool warm_ = false;
+  int lanes_ = 0;
   int64_t steps_[2] = {0, 0};
   double seconds_[2] = {0, 0};
 };
@@ -86,10 +88,11 @@ class Session {
 
   int lanes() const { return int(workers_.size()); }
   Lane& lane(int index);  // throws ERR_RANGE
+  size_t bytes() const;   // of its lanes; activations come and go
 
   StepResults run_steps(const StepChunk& chunk);  // throws ERR_SHAPE, ERR_RANGE before any work
   EvaluateResults evaluate(int lane, int dataset, const std::vector<int32_t>& rows, bool hidden);
-  GradientResults gradients(int lane, int dataset, const std::vector<int32_t>& rows);
+  GradientResults gradients(int lane, int dataset, const std::vector<int32_t>& rows);  // throws ERR_CANCELLED
   Plan plan(int lane, bool cached) const;  // a training plan
 
   Profile profile() const;

@@ -1,8 +1,9 @@
 // thread_pool.cc — the threads behind thread_pool.h.
 //
 // One loop at a time: run() publishes it under a new epoch, everybody claims tasks from one atomic counter, and the
-// caller closes the gate and waits until no worker is inside: a worker that woke too late is not waited for. Workers spin for about kSpins pauses after their last loop, because the ops of a
-// step follow each other within microseconds, then sleep on a condition variable, so that an idle session costs nothing.
+// caller closes the gate and waits until no worker is inside: a worker that woke too late is not waited for. Workers spin
+// for about kSpins pauses after their last loop, because the ops of a step follow each other within microseconds, then
+// sleep on a condition variable, so that an idle session costs nothing.
 // Not here: work stealing, priorities, nesting. Check: ctest -R thread_pool.
 #include "thread_pool.h"
 

@@ -9,7 +9,7 @@ export const addon = (): NativeAddon => loadAddon() as NativeAddon;
  * Awaits a call into the addon and gives its errors our class and the caller's stack: a native error's own stack begins
  * in the event loop, where nobody can see who called.
  *
- * @throws NativeError with the addon's `code` (ERR_ARG, ERR_SHAPE, ERR_RANGE, ERR_BUSY, ERR_DISPOSED, ERR_STATE, ERR_MEMORY).
+ * @throws NativeError with the addon's `code` (ERR_ARG, ERR_SHAPE, ERR_RANGE, ERR_BUSY, ERR_CANCELLED, ERR_DISPOSED, ERR_STATE, ERR_MEMORY).
  */
 export async function call<T>(what: string, start: () => T | Promise<T>): Promise<T> {
   const caller = new Error();

@@ -262,7 +262,7 @@ export interface NativeAddon {
   loadState(session: SessionHandle, lane: number, state: Uint8Array): Promise<void>;
 
   profile(session: SessionHandle): ProfileRow[];
-  /** Asks the running call of this session to stop at the next op. */
+  /** Asks the running call of this session to stop at the next op. `gradients` is rejected then, ERR_CANCELLED. */
   cancel(session: SessionHandle): void;
   /** Idempotent. Disposing a model cancels and disposes its sessions. */
   dispose(handle: ModelHandle | SessionHandle): Promise<void>;

@@ -189,6 +189,12 @@ describe("createModel", () => {
     }
   });
 
+  test("a group of 2^31 parameters, each of its sizes in range", async () => {
+    const head = { ...spec, hiddenSize: 4096, numHeads: 128, numLabels: 2 ** 20 };
+    const error = await refusal(() => native.createModel(head, weights));
+    expect(error).toMatchObject({ code: "ERR_RANGE", message: expect.stringMatching(/^head: .* 2\^31/) });
+  });
+
   test("errors name the field, what was expected and what was received", async () => {
     const bad = { ...spec, hiddenDropout: -0.5 };
     expect((await refusal(() => native.createModel(bad, weights))).message).toMatch(
@@ -629,6 +635,16 @@ describe("cancel and dispose while a call runs", () => {
     await native.dispose(other);
   });
 
+  test("cancel ends a call for gradients", async () => {
+    const s = await native.createSession(model, [lane], cacheOff);
+    const many = Int32Array.from({ length: 4800 }, (_, i) => i % 24);
+    const pending = native.gradients(s, 0, 0, many);
+    native.cancel(s);
+    await expect(pending).rejects.toMatchObject({ code: "ERR_CANCELLED" });
+    expect((await native.gradients(s, 0, 0, many.slice(0, 24))).loss).toBeGreaterThan(0);
+    await native.dispose(s);
+  });
+
   test("cancel with nothing running does not touch the next call", async () => {
     const s = await native.createSession(model, [lane], cacheOff);
     native.cancel(s);
@@ -752,6 +768,16 @@ describe("in a process of its own", { timeout: 120_000 }, () => {
     expect(code).toBe(0);
     // A model is 7 MB of weights, four times that in its session, and an arena: leaked, 40 rounds would be over 1 GB.
     expect(result.growth).toBeLessThan(32 * 2 ** 20);
+  });
+
+  test("models that are dropped are collected without anybody asking", async () => {
+    const { code, result } = await child("dropped40");
+    expect(code).toBe(0);
+    expect(result.growth).toBeLessThan(20 * 7 * 2 ** 20);
+  });
+
+  test("a result there is no memory for rejects its call", async () => {
+    expect(await child("noMemory")).toEqual({ code: 0, result: { code: "ERR_MEMORY", finite: true } });
   });
 
   test("dispose of a model while its sessions are made and disposed", async () => {

@@ -181,6 +181,9 @@ describe("a state that does not fit is refused and changes nothing", () => {
     ["not a state", (s) => Uint8Array.from(s, (_, i) => i & 255)],
     ["another version", (s) => changed(s, 7)],
     ["lying about its length", (s) => changed(s, 9)],
+    // Bytes 40 to 47: 2^32 - 1 steps, then fewer than none.
+    ["of more steps than there can be", (s) => Uint8Array.from(s, (b, i) => (i >= 40 && i < 44 ? 255 : b))],
+    ["of a negative number of steps", (s) => Uint8Array.from(s, (b, i) => (i >= 40 && i < 48 ? 255 : b))],
   ];
   test.each(cases)("%s", async (_, spoil) => {
     const { model, dataset } = await open();
