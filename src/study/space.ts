@@ -3,7 +3,7 @@
  */
 
 import { ConfigError, type Issue } from "../errors.js";
-import { checkCompatible, contains, distributionIssues } from "./distribution.js";
+import { checkCompatible, contains, distributionIssues, toInternal } from "./distribution.js";
 import type { Dimension, Distribution, Params, ParamValue, Space, TrialRecord } from "./types.js";
 
 /** Optuna's limit on the length of a parameter name. */
@@ -69,6 +69,21 @@ export function spaceContains(space: Space, params: Params): boolean {
     Object.keys(params).length === active.length &&
     active.every((d) => d.name in params && contains(d.distribution, params[d.name] as ParamValue))
   );
+}
+
+/** Why a value cannot be of its dimension (`toInternal`); null where all can. Names that the space does not have are ignored. */
+export function unfitValue(space: Space, params: Params): string | null {
+  for (const { name, distribution } of space) {
+    if (!(name in params)) continue;
+    try {
+      toInternal(distribution, params[name] as ParamValue, name);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const [issue] = error.issues;
+      return `${name}: expected ${issue!.expected}, received ${issue!.received}`;
+    }
+  }
+  return null;
 }
 
 /**

@@ -12,7 +12,7 @@ import { Rng } from "./rng.js";
 import type { Sampler } from "./sampler.js";
 import { latinHypercube } from "./samplers/latin-hypercube.js";
 import { RandomSampler } from "./samplers/random.js";
-import { checkSpaceAgainst, distributionsOf, validateSpace } from "./space.js";
+import { checkSpaceAgainst, distributionsOf, unfitValue, validateSpace } from "./space.js";
 import type { Attrs, Store, StoredStudy, TrialResult } from "./store.js";
 import { studyExists, studyMissing } from "./stores/errors.js";
 import { Trial } from "./trial.js";
@@ -216,7 +216,8 @@ export class Study implements Disposable {
   }
 
   /**
-   * The next trial, running: the first that is queued, else one of the arm whose turn it is.
+   * The next trial, running: the first that is queued, else one of the arm whose turn it is. A queued one whose values cannot be
+   * (a rate of 0, an unknown choice) fails, with a `fail_reason`, and the next is taken.
    *
    * @param trialId one that is queued; another one comes when somebody else was first.
    * @param most null instead of a trial that would make the study larger than this: what somebody else runs counts too.
@@ -232,6 +233,11 @@ export class Study implements Disposable {
       const waiting = queue.find((t) => t.trialId === trialId) ?? queue[0];
       if (!waiting && history.filter(isOurs).length >= most) return null;
       const fixed = waiting ? fixedParams(waiting) : {};
+      const unfit = waiting ? unfitValue(space, fixed) : null;
+      if (waiting && unfit !== null) {
+        await this.#fail(waiting, unfit);
+        continue;
+      }
       const arm = waiting ? queuedArm(waiting) : this.#nextArm(history);
       const turn = waiting ? turnsOf(trials).get(waiting.number)! : nextTurn(trials);
       const sampler = arm === "optimized" ? this.options.sampler : this.#random;
@@ -275,6 +281,13 @@ export class Study implements Disposable {
   #running(record: TrialRecord, params: Params, arm: Arm): Trial {
     const { store, pruner, direction } = this.options;
     return new Trial(record, params, arm, { store, studyId: this.stored.studyId, pruner, direction });
+  }
+
+  async #fail(waiting: TrialRecord, reason: string): Promise<void> {
+    const { store } = this.options;
+    if (!(await store.claimTrial(waiting.trialId))) return;
+    const result = { state: "FAIL" as const, value: null, systemAttrs: { fail_reason: reason } };
+    await store.finishTrials(new Map([[waiting.trialId, result]]));
   }
 
   #nextArm(history: readonly TrialRecord[]): Arm {

@@ -125,6 +125,52 @@ describe("arms", () => {
     });
   });
 
+  test("a queued trial whose values cannot be fails, says why, and holds nobody up", async () => {
+    const store = new MemoryStore();
+    const study = await Study.create(options(store, { nRandomTrials: 0 }));
+    const queued = (params: Params) => ({ state: "WAITING" as const, systemAttrs: { fixed_params: params } });
+    const { studyId } = (await store.findStudy("s"))!;
+    await store.createTrials(
+      studyId,
+      [
+        queued({ lr: 0 }),
+        queued({ depth: 1.5 }),
+        queued({ kind: "c" }),
+        queued({ lr: "1e-4" }),
+        queued({ depth: 9 }),
+      ],
+      0,
+    );
+    const trial = await study.ask();
+    expect([trial.number, trial.params.depth]).toEqual([4, 9]); // out of the range, as Optuna lets it be
+    await trial.complete(0.5);
+    expect((await study.trials()).map((t) => [t.state, t.systemAttrs.fail_reason])).toMatchInlineSnapshot(`
+      [
+        [
+          "FAIL",
+          "lr: expected a number > 0 (log scale), received 0",
+        ],
+        [
+          "FAIL",
+          "depth: expected an integer, received 1.5",
+        ],
+        [
+          "FAIL",
+          "kind: expected one of ["a","b"], received "c"",
+        ],
+        [
+          "FAIL",
+          "lr: expected a finite number, received "1e-4"",
+        ],
+        [
+          "COMPLETE",
+          undefined,
+        ],
+      ]
+    `);
+    expect((await study.ask()).number).toBe(5);
+  });
+
   test("a queue that is asked for in any order gives the same study", async () => {
     const start = { params: { kind: "a", lr: 5e-5, depth: 0 } };
     const params = [];
