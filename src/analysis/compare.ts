@@ -130,6 +130,7 @@ export function summarise(arm: ArmResult, rows: number): ArmSummary {
     frozenGroups: groups.filter((group) => arm.rates[group] === 0),
     trainedGroups: groups.filter((group) => arm.rates[group] !== 0),
     trials: arm.trials,
+    diverged: arm.diverged ?? [],
     bestValidation: arm.bestValidation,
     validation: spreadOf(arm.seeds.map((s) => s.validation)),
     test,
@@ -181,7 +182,8 @@ function pairSeeds(winner: ArmResult, baseline: ArmResult) {
     }
   }
   if (issues.length > 0) throw new DataError("ERR_COMPARE", "Cannot compare the two arms.", issues);
-  return { pairs, unpairedSeeds: [...all].filter((s) => !paired.has(s)), rows };
+  const diverged = new Set([...(winner.diverged ?? []), ...(baseline.diverged ?? [])]);
+  return { pairs, unpairedSeeds: [...all].filter((s) => !paired.has(s) && !diverged.has(s)), rows };
 }
 
 function listSeeds(arm: ArmResult): string {

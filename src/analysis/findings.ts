@@ -35,8 +35,9 @@ export interface Association {
   /** Two-sided p by the textbook formula (t; Mann–Whitney for rank-biserial). */
   readonly asymptoticP: number | null;
   /**
-   * Of the permutation p, over all groups and the methods of the ranking together (`groupedQ`). Null for the others: Pearson
-   * and point-biserial stand beside Spearman and rank-biserial for the reader and claim nothing.
+   * Of the permutation p, over all groups and the methods of the ranking together (`groupedQ`). Null for the others, which
+   * stand beside for the reader and claim nothing: Pearson and Spearman of a rate go along with the global one, which is a
+   * factor of every layer's.
    */
   readonly q: number | null;
   readonly ci: Interval | null;
@@ -57,7 +58,7 @@ export interface GroupAssociations {
   readonly rate: {
     readonly pearson: Association;
     readonly spearman: Association;
-    /** Pearson given the global log rate. */
+    /** Pearson given the global log rate: what a layer's rate has of its own. */
     readonly partial: Association;
   };
 }
@@ -78,25 +79,31 @@ export interface ArmCount {
   readonly excluded: number;
 }
 
-export interface PowerStatement {
+/** What one test could show with the trials it has. */
+export interface TestPower {
+  readonly group: string;
+  readonly method: RankingMethod;
+  /** Trials it rests on. */
   readonly n: number;
-  /** Those with a test at all. */
-  readonly groups: number;
-  /** Tests of a group, the most that one has. */
-  readonly methods: number;
-  readonly alpha: number;
-  /** |r| that must be exceeded at p < alpha; null for n < 3. */
+  /** |r| that must be exceeded at p < alpha; null where no order of so few trials has such a p. */
   readonly criticalR: number | null;
-  /** The same after Bonferroni over groups and methods: the first step of `groupedQ`. */
+  /** The same after Bonferroni over all tests: the first step of `groupedQ`. */
   readonly criticalRCorrected: number | null;
+}
+
+export interface PowerStatement {
+  /** Trials of the random arm. */
+  readonly n: number;
+  readonly alpha: number;
+  readonly tests: readonly TestPower[];
   readonly sentence: string;
 }
 
-export type RankingMethod = "frozen or not" | "rate" | "rate given global";
+export type RankingMethod = "frozen or not" | "rate given global";
 
 export interface RankedGroup {
   readonly group: string;
-  /** 1 = strongest. Null where the method gives no r for the group. */
+  /** 1 = least p, of equal ones the largest |r|. Null where the method tests this group alone, or not at all. */
   readonly ranks: Readonly<Record<RankingMethod, number | null>>;
   readonly meanRank: number | null;
   /** The least of its methods: Benjamini–Hochberg over the groups, each with its p after Bonferroni over its methods. */
@@ -117,7 +124,7 @@ export interface LayerFindings {
   /** In the order of the network: embeddings, layers from below, head. */
   readonly groups: readonly GroupFinding[];
   readonly power: PowerStatement;
-  /** Strongest first by mean rank over the methods. */
+  /** What passes first, then by mean rank over the methods. */
   readonly ranking: readonly RankedGroup[];
   /** Kendall's W between the methods, in [0, 1]; null when fewer than two methods share three groups. */
   readonly agreement: number | null;
@@ -142,6 +149,8 @@ export interface ArmSummary {
   readonly trainedGroups: readonly string[];
   /** Trials its search spent. */
   readonly trials: number;
+  /** Seeds under which it diverged, and so has no score. */
+  readonly diverged: readonly number[];
   /** Validation score of the best trial: looked at `trials` times, so optimistic. */
   readonly bestValidation: number;
   readonly validation: Spread;

@@ -77,8 +77,7 @@ export function analyseLayers(trials: readonly LayerTrial[], options: AnalyseOpt
     })),
   );
   const arms = ARMS.map((arm) => countArm(trials, arm));
-  const tests = groups.map((group) => testsOf(group).filter((p) => p !== null).length);
-  const power = powerStatement(random.length, tests.filter(Boolean).length, Math.max(0, ...tests), alpha);
+  const power = powerStatement(random.length, groups, alpha);
   return {
     direction,
     alpha,
@@ -165,7 +164,6 @@ function withQ(groups: readonly GroupFinding[]): GroupFinding[] {
         frozen: { ...frozen, rankBiserial: { ...frozen.rankBiserial, q: q["frozen or not"]! } },
         rate: {
           ...rate,
-          spearman: { ...rate.spearman, q: q.rate! },
           partial: { ...rate.partial, q: q["rate given global"]! },
         },
       },

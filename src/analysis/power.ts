@@ -1,7 +1,9 @@
 /** What a number of trials can show. */
-import { normalSf, studentTUpperQuantile } from "./distributions.js";
-import type { PowerStatement } from "./findings.js";
-import { correlation, plural } from "./words.js";
+import { normalQuantile, normalSf, studentTUpperQuantile } from "./distributions.js";
+import type { GroupFinding, PowerStatement, RankingMethod, TestPower } from "./findings.js";
+import { inNetworkOrder } from "./groups.js";
+import { METHOD_NAMES, METHODS } from "./ranking.js";
+import { correlation, groupList, plural } from "./words.js";
 
 /** |r| that is significant at two-sided `alpha` with n independent pairs: t / √(n − 2 + t²). Null for n < 3. */
 export function criticalCorrelation(n: number, alpha = 0.05): number | null {
@@ -10,19 +12,85 @@ export function criticalCorrelation(n: number, alpha = 0.05): number | null {
   return t / Math.sqrt(n - 2 + t * t);
 }
 
-/** @param methods tests of a group, where the groups differ the most. */
-export function powerStatement(n: number, groups: number, methods = 1, alpha = 0.05): PowerStatement {
-  const criticalR = criticalCorrelation(n, alpha);
-  const criticalRCorrected = criticalCorrelation(n, alpha / Math.max(1, groups * methods));
-  const over = [plural(groups, "group"), ...(methods > 1 ? [plural(methods, "method")] : [])].join(" and ");
-  const sentence =
-    criticalR === null
-      ? `${n} random trials: too few for any correlation.`
-      : groups === 0
-        ? `${n} random trials: no layer varied in them, so none is tested.`
-        : `With ${n} random trials |r| must exceed ${correlation(criticalR)} at p < ${correlation(alpha)}, and ` +
-          `${correlation(criticalRCorrected)} after correction over ${over}; weaker layers cannot be told from chance.`;
-  return { n, groups, methods, alpha, criticalR, criticalRCorrected, sentence };
+/**
+ * |rank-biserial r| that is significant at two-sided `alpha`: z √((n + 1) / (3 n₁ n₀)), from the variance of Mann & Whitney's U
+ * (Ann. Math. Stat. 18, 1947). Null where it is above 1, or no split of so few trials has such a p.
+ */
+export function criticalRankBiserial(n1: number, n0: number, alpha = 0.05): number | null {
+  const n = n1 + n0;
+  let splits = 1; // n over n1
+  for (let k = 1; k <= Math.min(n1, n0) && splits * alpha <= 2; k += 1) splits *= (n - k + 1) / k;
+  const r = -normalQuantile(alpha / 2) * Math.sqrt((n + 1) / (3 * n1 * n0));
+  return r > 1 || 2 / splits >= alpha ? null : r;
+}
+
+/** @param n trials of the random arm. */
+export function powerStatement(n: number, groups: readonly GroupFinding[], alpha = 0.05): PowerStatement {
+  const made = METHOD_NAMES.flatMap((method) =>
+    groups.filter((group) => METHODS[method](group).permutation).map((group) => ({ method, group })),
+  );
+  const tests = made.map(({ method, group }): TestPower => {
+    const critical = (at: number) => criticalOf(method, group, at);
+    return {
+      ...{ group: group.group, method, n: METHODS[method](group).n },
+      criticalR: critical(alpha),
+      criticalRCorrected: critical(alpha / made.length),
+    };
+  });
+  return { n, alpha, tests, sentence: sentenceOf(n, tests, alpha) };
+}
+
+function criticalOf(method: RankingMethod, { random }: GroupFinding, alpha: number): number | null {
+  const { trials, frozenTrials } = random.frozen;
+  if (method === "frozen or not") return criticalRankBiserial(frozenTrials, trials - frozenTrials, alpha);
+  return criticalCorrelation(random.rate.partial.n - 1, alpha); // the global rate takes a degree of freedom
+}
+
+function sentenceOf(n: number, tests: readonly TestPower[], alpha: number): string {
+  const trials = plural(n, "random trial");
+  if (tests.length === 0)
+    return n < 4
+      ? `${trials}: too few for any test.`
+      : `${trials}: no layer varied in them, so none is tested.`;
+  const shown = tests.filter(({ criticalR }) => criticalR !== null);
+  const of = (method: RankingMethod) => shown.filter((test) => test.method === method);
+  const needs = (list: readonly TestPower[]) =>
+    range(
+      list.map(({ criticalR }) => criticalR!),
+      correlation,
+    );
+  const [frozen, rate] = [of("frozen or not"), of("rate given global")];
+  const parts = [
+    ...(frozen.length > 0 ? [`${needs(frozen)} for freezing`] : []),
+    ...(rate.length > 0
+      ? [
+          `${needs(rate)} for a rate (${range(
+            rate.map((test) => test.n),
+            String,
+          )} trials)`,
+        ]
+      : []),
+  ];
+  const corrected = tests.flatMap(({ criticalRCorrected }) => criticalRCorrected ?? []);
+  const least = corrected.length > 0 ? correlation(Math.min(...corrected)) : "more than there can be";
+  const hopeless = inNetworkOrder(tests.map(({ group }) => group)).filter(
+    (group) => !shown.some((test) => test.group === group),
+  );
+  return [
+    ...(parts.length > 0
+      ? [
+          `With ${trials} |r| must exceed ${parts.join(" and ")} at p < ${correlation(alpha)}; after correction over ` +
+            `${plural(tests.length, "test")} ${least} at the least. Weaker layers cannot be told from chance.`,
+        ]
+      : []),
+    ...(hopeless.length > 0 ? [`${trials}: too few to show anything of ${groupList(hopeless)}.`] : []),
+  ].join(" ");
+}
+
+/** ".31 to .58", ".31" where they are the same. */
+function range(values: readonly number[], words: (value: number) => string): string {
+  const [low, high] = [words(Math.min(...values)), words(Math.max(...values))];
+  return low === high ? low : `${low} to ${high}`;
 }
 
 /**

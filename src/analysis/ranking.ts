@@ -1,4 +1,7 @@
-/** Groups in order of strength, by agreement of methods, and where the methods disagree. */
+/**
+ * Groups in order of evidence, by agreement of methods, and where the methods disagree. Ranks go by p, not by |r|: of three
+ * trials |r| is near 1 whatever is true, and would put the layers first that were trained least.
+ */
 import type { Association, GroupFinding, LayerFindings, RankedGroup, RankingMethod } from "./findings.js";
 import { inNetworkOrder } from "./groups.js";
 import { midranks, tieTerm } from "./ranks.js";
@@ -7,7 +10,6 @@ import { groupList, plural } from "./words.js";
 /** The tests that carry the claim "this group matters", and so the only ones with a q. */
 export const METHODS: Readonly<Record<RankingMethod, (group: GroupFinding) => Association>> = {
   "frozen or not": (group) => group.random.frozen.rankBiserial,
-  rate: (group) => group.random.rate.spearman,
   "rate given global": (group) => group.random.rate.partial,
 };
 export const METHOD_NAMES = Object.keys(METHODS) as RankingMethod[];
@@ -34,24 +36,28 @@ export function rankGroups(
       disagreement: disagreementOf(given, groups.length),
     };
   });
-  ranking.sort((a, b) => (a.meanRank ?? Number.POSITIVE_INFINITY) - (b.meanRank ?? Number.POSITIVE_INFINITY));
+  const place = ({ significant, meanRank }: RankedGroup) =>
+    meanRank === null ? Number.POSITIVE_INFINITY : meanRank - (significant ? groups.length : 0);
+  ranking.sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
   return { ranking, agreement: agreementOf(ranksBy, groups.length), summary: summaryOf(ranking, alpha) };
 }
 
-/** Rank 1 for the largest |r|; null where there is none. */
+/** Rank 1 for the least p, of equal ones the largest |r|; null where there is none, or none to compare with. */
 function ranksOf(
   groups: readonly GroupFinding[],
   read: (group: GroupFinding) => Association,
 ): (number | null)[] {
-  const strengths = groups.map((group) => read(group).r);
-  const present = strengths.flatMap((r, i) => (r === null ? [] : [i]));
-  const ranks = midranks(present.map((i) => -Math.abs(strengths[i]!)));
-  const out: (number | null)[] = groups.map(() => null);
-  present.forEach((i, k) => {
-    out[i] = ranks[k]!;
-  });
-  return out;
+  const tests = groups.map(read);
+  const tested = tests.filter(({ permutation }) => permutation !== null);
+  if (tested.length < 2) return groups.map(() => null);
+  const order = [...tested].sort(byEvidence);
+  const places = tested.map((test) => order.findIndex((other) => byEvidence(test, other) === 0));
+  const ranks = midranks(places);
+  return tests.map((test) => (test.permutation === null ? null : ranks[tested.indexOf(test)]!));
 }
+
+const byEvidence = (a: Association, b: Association) =>
+  a.permutation!.p - b.permutation!.p || Math.abs(b.r!) - Math.abs(a.r!);
 
 /** W over the groups that all methods with any rank do rank. */
 function agreementOf(
@@ -86,13 +92,8 @@ function readingOf(group: GroupFinding, passing: readonly RankingMethod[]): stri
   const parts: string[] = [];
   if (passing.includes("frozen or not"))
     parts.push(group.random.frozen.rankBiserial.r! > 0 ? "better frozen" : "better trained");
-  const onRate = passing.filter((m) => m !== "frozen or not").map((m) => METHODS[m](group).r! > 0);
-  if (onRate.length > 0) {
-    const same = onRate.every((up) => up === onRate[0]);
-    parts.push(
-      same ? `better with a ${onRate[0] ? "higher" : "lower"} rate` : "rate: the methods differ in sign",
-    );
-  }
+  if (passing.includes("rate given global"))
+    parts.push(`better with a ${group.random.rate.partial.r! > 0 ? "higher" : "lower"} rate`);
   return parts.join(", ") || "not shown";
 }
 
@@ -109,7 +110,7 @@ function disagreementOf(
 }
 
 function summaryOf(ranking: readonly RankedGroup[], alpha: number): string {
-  const tested = ranking.filter((group) => group.meanRank !== null);
+  const tested = ranking.filter((group) => group.q !== null);
   if (tested.length === 0)
     return "No group could be tested: the random arm has too few trials, or froze nothing and varied nothing.";
   const passing = tested.filter((group) => group.significant);

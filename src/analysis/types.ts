@@ -47,4 +47,6 @@ export interface ArmResult {
   readonly trials: number;
   readonly bestValidation: number;
   readonly seeds: readonly SeedResult[];
+  /** Seeds under which training diverged: nothing of them is in `seeds`. @default none */
+  readonly diverged?: readonly number[];
 }

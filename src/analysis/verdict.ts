@@ -3,7 +3,8 @@
  *
  * Rule. "Better" needs the interval of the paired difference wholly above zero and the exact test over rows below
  * its alpha: with a handful of discordant rows a bootstrap alone is too sure. "Worse" mirrors it; all else is "no
- * difference shown". Two seeds at least: one cannot show what another would give.
+ * difference shown". Three seeds at least: of two that spread by 4 points or more, a tenth of equal arms came out different. An arm
+ * that diverged under a seed where the other did not is not the better one, whatever its other seeds say.
  * Equality is a claim of its own: "no worse" is said only if the loss not excluded is below the margin (one point unless
  * set), the rule of a non-inferiority trial. That loss is the interval's lower end, and never less than 3/rows: what was
  * seen in no row may still be that frequent (rule of three, Hanley & Lippman-Hand, JAMA 1983).
@@ -15,14 +16,21 @@ import { fixed, groupList, percent, plural, points, probability } from "./words.
 const POWER_Z = 0.8416212335729143;
 /** The same accuracy for less is called a result when something costs a fifth less. */
 const WORTH_SAYING = 0.8;
+const ENOUGH_SEEDS = 3;
 
 type Facts = Omit<Comparison, "verdict">;
 
 export function verdictOf(facts: Facts, margin: number): Verdict {
   const { low, high } = facts.difference.ci;
-  const enough = facts.seeds.length >= 2;
+  const enough = facts.seeds.length >= ENOUGH_SEEDS;
   const sure = enough && facts.rowTest.adjustedP < facts.rowTest.alpha;
-  const word: VerdictWord = sure && low > 0 ? "better" : sure && high < 0 ? "worse" : "no difference shown";
+  const [lost, won] = [facts.winner.diverged.length, facts.baseline.diverged.length];
+  const word: VerdictWord =
+    sure && low > 0 && lost <= won
+      ? "better"
+      : sure && high < 0 && won <= lost
+        ? "worse"
+        : "no difference shown";
   const withinMargin = enough && lossNotExcluded(facts) < margin;
   const detectable = smallestSeen(facts);
   const sentence = mainSentence(facts, word, detectable);
@@ -38,7 +46,7 @@ function lossNotExcluded({ difference, rows }: Facts): number {
 
 /** Difference whose interval excludes zero with 80 % chance: its half width + 0.84 standard errors; 3/rows at least. */
 function smallestSeen({ difference, rows, seeds }: Facts): number | null {
-  if (seeds.length < 2) return null;
+  if (seeds.length < ENOUGH_SEEDS) return null;
   const half = (difference.ci.high - difference.ci.low) / 2;
   return Math.max(half + POWER_Z * difference.standardError, 3 / rows);
 }
@@ -68,7 +76,7 @@ function costSentence(facts: Facts, word: VerdictWord, withinMargin: boolean, ma
   const { winner, costRatio } = facts;
   const cheaper = savings(facts);
   if (cheaper.length === 0) {
-    const slower = (costRatio.flops ?? 1) > 1.01 || (costRatio.seconds ?? 1) > 1.05;
+    const slower = (costRatio.flops ?? 1) > 1.01 || (timeRatio(facts) ?? 1) > 1.05;
     return slower && word !== "worse" ? `It is not cheaper: ${priceWords(facts)}.` : null;
   }
   const frozen = winner.frozenGroups.length;
@@ -81,30 +89,43 @@ function costSentence(facts: Facts, word: VerdictWord, withinMargin: boolean, ma
   if (word === "better") return `${price}.`;
   if (word === "worse") return `${price}, at that loss.`;
   const lost = fixed(lossNotExcluded(facts) * 100, 1);
+  // Where the interval ends above it, the reader is told where the number comes from.
+  const why =
+    lossNotExcluded(facts) > -facts.difference.ci.low
+      ? ` (3 of ${facts.rows} rows: what none shows may still be)`
+      : "";
   const limit = percent(margin);
   if (!withinMargin)
-    return `${price}, but a loss of up to ${lost} points is not excluded (they are called equal below ${limit}).`;
-  if (Math.min(costRatio.trainedParameters ?? 1, costRatio.flops ?? 1, costRatio.seconds ?? 1) > WORTH_SAYING)
-    return `${price}; a loss of more than ${lost} points is excluded.`;
+    return `${price}, but a loss of up to ${lost} points${why} is not excluded (they are called equal below ${limit}).`;
+  if (Math.min(costRatio.trainedParameters ?? 1, costRatio.flops ?? 1, timeRatio(facts) ?? 1) > WORTH_SAYING)
+    return `${price}; a loss of more than ${lost} points${why} is excluded.`;
   const what = frozen * 2 > groups ? "Most layers frozen at no loss" : "The same accuracy for less";
-  return `${price}. ${what} is a result too: a loss of more than ${lost} points is excluded (they are called equal below ${limit}).`;
+  return `${price}. ${what} is a result too: a loss of more than ${lost} points${why} is excluded (they are called equal below ${limit}).`;
 }
 
-function savings({ costRatio }: Facts): string[] {
+function savings(facts: Facts): string[] {
+  const { costRatio } = facts;
+  const time = timeRatio(facts);
   const below = (value: number | null, limit: number): value is number => value !== null && value < limit;
   const list: string[] = [];
   if (below(costRatio.trainedParameters, 0.99))
     list.push(`${share(costRatio.trainedParameters)} of the trained parameters`);
   if (below(costRatio.flops, 0.99)) list.push(`${share(costRatio.flops)} of the training FLOPs`);
   // Wall time is noisy: five per cent is nothing.
-  if (below(costRatio.seconds, 0.95)) list.push(`${share(costRatio.seconds)} of the time`);
+  if (below(time, 0.95)) list.push(`${share(time)} of the time`);
   return list;
 }
 
-function priceWords({ costRatio, baseline }: Facts): string {
+/** Null where the winner is frozen from the bottom on: the search kept these layers' outputs, and the retraining only read them. */
+const timeRatio = ({ costRatio, winner }: Facts) =>
+  winner.frozenGroups.includes("embeddings") ? null : costRatio.seconds;
+
+function priceWords(facts: Facts): string {
+  const { costRatio, baseline } = facts;
+  const time = timeRatio(facts);
   const parts: string[] = [];
   if (costRatio.flops !== null) parts.push(`${fixed(costRatio.flops, 2)}× the training FLOPs`);
-  if (costRatio.seconds !== null) parts.push(`${fixed(costRatio.seconds, 2)}× the time`);
+  if (time !== null) parts.push(`${fixed(time, 2)}× the time`);
   return `${listWords(parts)} of ${baseline.name}`;
 }
 
@@ -115,13 +136,24 @@ function caveatsOf(facts: Facts, word: VerdictWord): string[] {
     caveats.push(
       "One seed cannot show what another would give: the interval covers the choice of test rows only.",
     );
-  else if (word === "no difference shown" && (difference.ci.low > 0 || difference.ci.high < 0))
+  else if (seeds.length < ENOUGH_SEEDS)
+    caveats.push("Two seeds are too few to tell two configurations apart: three at least are asked for.");
+  else if (
+    word === "no difference shown" &&
+    (difference.ci.low > 0 || difference.ci.high < 0) &&
+    rowTest.adjustedP >= rowTest.alpha
+  )
     caveats.push(
       `The interval excludes zero, but the exact test over rows does not (p = ${probability(rowTest.adjustedP)}): ` +
         `only ${plural(rowTest.winnerRows + rowTest.baselineRows, "row")} differ.`,
     );
   if (seeds.every((pair) => pair.winnerOnly + pair.baselineOnly === 0))
     caveats.push("Both were right on exactly the same rows under every seed.");
+  for (const { name, diverged } of [winner, baseline])
+    if (diverged.length > 0)
+      caveats.push(
+        `${name} diverged under seed ${diverged.join(", ")}: no score there, and those of its other seeds look better for it.`,
+      );
   if (unpairedSeeds.length > 0)
     caveats.push(
       `Not used, since only one of the two was trained on them: seed ${unpairedSeeds.join(", ")}.`,

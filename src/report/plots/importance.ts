@@ -1,5 +1,10 @@
 /** Forest plot: each group's association with its interval, one panel a question. */
-import type { Association, GroupAssociations, LayerFindings } from "../../analysis/findings.js";
+import type {
+  Association,
+  GroupAssociations,
+  LayerFindings,
+  RankingMethod,
+} from "../../analysis/findings.js";
 import type { PlotSpec } from "./spec.js";
 import { BLUE, GREY, INK, ORANGE } from "./theme.js";
 
@@ -11,6 +16,7 @@ export function importancePlot(layers: LayerFindings): PlotSpec {
   const panel = (
     title: string,
     axis: string,
+    method: RankingMethod,
     read: (g: GroupAssociations) => Association,
     first: boolean,
   ) => {
@@ -56,7 +62,9 @@ export function importancePlot(layers: LayerFindings): PlotSpec {
         scale: { domain: [-1, 1] },
         axis: { values: [-1, -0.5, 0, 0.5, 1], format: ".1f" },
       }) as const;
-    const critical = layers.power.criticalR;
+    const needed = layers.power.tests.flatMap(({ group, method: of, criticalR }) =>
+      of === method && criticalR !== null ? [-criticalR, criticalR].map((at) => ({ group, at })) : [],
+    );
     return {
       title,
       width: 270,
@@ -68,13 +76,11 @@ export function importancePlot(layers: LayerFindings): PlotSpec {
           mark: { type: "rule", color: INK, opacity: 0.55 },
           encoding: { x: { datum: 0 } },
         },
-        ...(critical === null
-          ? []
-          : [-critical, critical].map((at) => ({
-              data: { values: [{}] },
-              mark: { type: "rule", color: INK, opacity: 0.3, strokeDash: [3, 3] },
-              encoding: { x: { datum: at } },
-            }))),
+        {
+          data: { values: needed },
+          mark: { type: "tick", color: INK, opacity: 0.4, thickness: 1.5, size: 14 },
+          encoding: { x: x("at"), y },
+        },
         {
           transform: [{ filter: "datum.low !== null" }],
           mark: { type: "rule", strokeWidth: 2 },
@@ -95,11 +101,18 @@ export function importancePlot(layers: LayerFindings): PlotSpec {
   };
   return {
     hconcat: [
-      panel("Frozen or not", "rank-biserial r   (+: better when frozen)", (g) => g.frozen.rankBiserial, true),
+      panel(
+        "Frozen or not",
+        "rank-biserial r   (+: better when frozen)",
+        "frozen or not",
+        (g) => g.frozen.rankBiserial,
+        true,
+      ),
       panel(
         "How fast, where trained",
-        "Spearman r of log rate   (+: better when faster)",
-        (g) => g.rate.spearman,
+        "r of log rate given the global one   (+: better when faster)",
+        "rate given global",
+        (g) => g.rate.partial,
         false,
       ),
     ],

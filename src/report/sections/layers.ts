@@ -17,7 +17,7 @@ export function layersSection(layers: LayerFindings): Section {
       title: "Importance with intervals",
       alt: `Correlation of each layer's freezing and of its learning rate with the objective, with ${fixed(layers.level * 100, 0)} % intervals. ${layers.summary}`,
       caption:
-        `Filled dots: the ${plural(random.used, "random trial")}, with ${fixed(layers.level * 100, 0)} % bootstrap intervals. Dashed: |r| that one test on all of them needs. ` +
+        `Filled dots: the ${plural(random.used, "random trial")}, with ${fixed(layers.level * 100, 0)} % bootstrap intervals. Ticks: the |r| that this test alone needs. ` +
         "Diamonds: the optimised arm. Its trials depend on each other, so they describe where the search went and are no evidence.",
       plot: importancePlot(layers),
     });
@@ -26,15 +26,17 @@ export function layersSection(layers: LayerFindings): Section {
   return { id: "layers", title: "Which layers matter?", blocks };
 }
 
+const RANKS =
+  "Ranks by p. Rate given global: what a layer's rate has of its own, since the search draws one for all layers and an offset each.";
+
 function rankingTable({ ranking, agreement }: LayerFindings): Table {
   return {
     kind: "table",
-    caption: "Ranks of the layers by each method, 1 = strongest",
+    caption: "Ranks of the layers by each method, 1 = strongest evidence",
     columns: [
       { label: "Group" },
       { label: "Mean rank", align: "right" },
       { label: "Frozen or not", align: "right" },
-      { label: "Rate", align: "right" },
       { label: "Rate given global", align: "right" },
       { label: "Reading" },
       { label: "Disagreement", detail: true },
@@ -43,15 +45,14 @@ function rankingTable({ ranking, agreement }: LayerFindings): Table {
       row.group,
       fixed(row.meanRank, 1),
       fixed(row.ranks["frozen or not"], 0),
-      fixed(row.ranks.rate, 0),
       fixed(row.ranks["rate given global"], 0),
       row.reading,
       row.disagreement ?? NONE,
     ]),
     note:
       agreement === null
-        ? "Ranks by |r|."
-        : `Ranks by |r|. Agreement of the methods: Kendall's W = ${correlation(agreement)} (1 = same order, ${correlation(1 / 3)} = unrelated for three methods).`,
+        ? RANKS
+        : `${RANKS} Agreement of the methods: Kendall's W = ${correlation(agreement)} (1 = same order, .50 = unrelated).`,
     brief: true,
   };
 }
@@ -90,25 +91,23 @@ function rateTable(layers: LayerFindings): Table {
     columns: [
       { label: "Group" },
       { label: "n", align: "right" },
-      { label: "Spearman r", align: "right" },
+      { label: "Given global rate: r", align: "right" },
       { label: "Interval", align: "right" },
       { label: "p", align: "right" },
       { label: "q", align: "right" },
+      { label: "Spearman r", align: "right" },
       { label: "Pearson r", align: "right" },
-      { label: "Given global rate: r", align: "right" },
-      { label: "q", align: "right" },
       { label: "Optimised arm: r (n)", align: "right" },
     ],
     rows: layers.groups.map(({ group, random, optimized }) => [
       group,
-      String(random.rate.spearman.n),
-      ...inference(random.rate.spearman),
+      String(random.rate.partial.n),
+      ...inference(random.rate.partial),
+      correlation(random.rate.spearman.r),
       correlation(random.rate.pearson.r),
-      correlation(random.rate.partial.r),
-      probability(random.rate.partial.q),
-      described(optimized.rate.spearman),
+      described(optimized.rate.partial),
     ]),
-    note: noteOf(layers, (g) => g.random.rate.spearman),
+    note: noteOf(layers, (g) => g.random.rate.partial),
   };
 }
 

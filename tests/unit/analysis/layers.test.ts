@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { rankBiserial } from "../../../src/analysis/correlation.js";
 import { analyseLayers } from "../../../src/analysis/layers.js";
 import { bestTrials, history, paretoFront } from "../../../src/analysis/pareto.js";
-import { powerStatement } from "../../../src/analysis/power.js";
+import { criticalRankBiserial } from "../../../src/analysis/power.js";
 import { Random } from "../../../src/analysis/random.js";
 import type { LayerTrial } from "../../../src/analysis/types.js";
 import { GROUPS, randomTrials } from "./arms.js";
@@ -29,7 +30,7 @@ describe("analyseLayers", () => {
       reason: null,
     });
     expect(group("layer.4").random.frozen.rankBiserial.r).toBeLessThan(-0.5);
-    expect(group("head").random.rate.spearman.r).toBeGreaterThan(0.3);
+    expect(group("head").random.rate.partial.r).toBeGreaterThan(0.3);
     expect(
       found.ranking
         .filter((g) => g.significant)
@@ -53,9 +54,8 @@ describe("analyseLayers", () => {
       expect(a.ci!.low).toBeLessThan(a.r!);
       expect(a.ci!.high).toBeGreaterThan(a.r!);
     }
-    for (const a of [frozen.rankBiserial, rate.spearman, rate.partial])
-      expect(a.q).toBeGreaterThanOrEqual(a.permutation!.p);
-    expect([frozen.pointBiserial.q, rate.pearson.q]).toEqual([null, null]);
+    for (const a of [frozen.rankBiserial, rate.partial]) expect(a.q).toBeGreaterThanOrEqual(a.permutation!.p);
+    expect([frozen.pointBiserial.q, rate.pearson.q, rate.spearman.q]).toEqual([null, null, null]);
   });
 
   it("repeats for a seed, and one group's numbers do not hang on the others", () => {
@@ -136,7 +136,7 @@ describe("analyseLayers", () => {
     }));
     expect(analyseLayers(trials, FAST).notTested).toMatchInlineSnapshot(`
       [
-        "With 40 random trials |r| must exceed .31 at p < .05, and .46 after correction over 6 groups and 3 methods; weaker layers cannot be told from chance.",
+        "With 40 random trials |r| must exceed .36 to .55 for freezing and .38 to .95 for a rate (5 to 28 trials) at p < .05; after correction over 12 tests .53 at the least. Weaker layers cannot be told from chance.",
         "Frozen or not: head was never frozen in the random arm.",
         "Rate: embeddings was always frozen in the random arm.",
         "Rate: layer.2 was trained in fewer than 10 random trials.",
@@ -158,21 +158,47 @@ describe("analyseLayers", () => {
     expect(agreement).toBeGreaterThanOrEqual(0);
     expect(agreement).toBeLessThanOrEqual(1);
     expect(ranking.map((g) => g.disagreement).find((text) => text !== null)).toMatchInlineSnapshot(
-      `"rank 1 by “frozen or not”, 6 by “rate”"`,
+      `"rank 1 by “frozen or not”, 8 by “rate given global”"`,
     );
   });
 
-  it("uses the trial's own global rate where it has one", () => {
+  it("says nothing of layers where the objective follows the global rate alone", () => {
     const random = new Random(5);
-    // The objective follows the global rate alone; every layer's rate goes along with it.
+    // Every layer's rate goes along with it.
     const trials = randomTrials(random, 80, () => 0).map((trial): LayerTrial => {
       const globalLog = -6 + 4 * random.uniform();
       const rates = Object.fromEntries(GROUPS.map((g) => [g, 10 ** (globalLog + 0.4 * random.normal())]));
       return { ...trial, rates, globalRate: 10 ** globalLog, value: globalLog + 0.3 * random.normal() };
     });
-    const { groups } = analyseLayers(trials, FAST);
-    expect(groups.every((g) => g.random.rate.spearman.q! < 0.05)).toBe(true);
+    const { groups, ranking } = analyseLayers(trials, FAST);
+    expect(groups.every((g) => g.random.rate.spearman.permutation!.p < 0.05)).toBe(true);
     expect(groups.every((g) => g.random.rate.partial.q! > 0.05)).toBe(true);
+    expect(ranking.every((g) => !g.significant && g.reading === "not shown")).toBe(true);
+  });
+
+  it("does not put first, of noise, what was trained or frozen least", () => {
+    const first = new Map<string, number>();
+    for (let search = 0; search < 60; search += 1) {
+      const random = new Random(search, "depths");
+      const trials = randomTrials(random, 12, noise(random)).map((trial) => {
+        // As the search draws: layer i is trained in few trials below, in nearly all above.
+        const depth = random.below(GROUPS.length);
+        const rates = Object.fromEntries(
+          GROUPS.map((g, i) => [g, i < depth && g !== "head" ? 0 : 10 ** (-6 + 2 * random.uniform())]),
+        );
+        return { ...trial, rates };
+      });
+      const top = analyseLayers(trials, { ...FAST, permutations: 199, resamples: 0 }).ranking[0]!.group;
+      first.set(top, (first.get(top) ?? 0) + 1);
+    }
+    expect(Math.max(...first.values())).toBeLessThan(20); // of 60
+  });
+
+  it("puts what is shown before what is not", () => {
+    const { ranking } = analyseLayers(planted(40), FAST);
+    const shown = ranking.map((g) => g.significant);
+    expect(shown).toContain(true);
+    expect(shown).toEqual([...shown].sort((a, b) => Number(b) - Number(a)));
   });
 
   it("has defined results for no trials, one trial, and constant values", () => {
@@ -190,16 +216,42 @@ describe("analyseLayers", () => {
 });
 
 describe("power", () => {
-  it("says in words what n can show", () => {
-    expect(powerStatement(100, 14).sentence).toMatchInlineSnapshot(
-      `"With 100 random trials |r| must exceed .20 at p < .05, and .29 after correction over 14 groups; weaker layers cannot be told from chance."`,
+  const of = (n: number) => {
+    const random = new Random(n, "power");
+    return analyseLayers(randomTrials(random, n, noise(random)), FAST).power;
+  };
+
+  it("says in words what n can show, each test by the trials it has", () => {
+    expect(of(100).sentence).toMatchInlineSnapshot(
+      `"With 100 random trials |r| must exceed .23 to .26 for freezing and .23 to .26 for a rate (60 to 75 trials) at p < .05; after correction over 16 tests .34 at the least. Weaker layers cannot be told from chance."`,
     );
-    expect(powerStatement(50, 14).sentence).toMatchInlineSnapshot(
-      `"With 50 random trials |r| must exceed .28 at p < .05, and .40 after correction over 14 groups; weaker layers cannot be told from chance."`,
+    expect(of(12).sentence).toMatchInlineSnapshot(
+      `"With 12 random trials |r| must exceed .68 to .91 for freezing and .67 to .95 for a rate (5 to 10 trials) at p < .05; after correction over 16 tests .86 at the least. Weaker layers cannot be told from chance."`,
     );
-    expect(powerStatement(2, 14).sentence).toMatchInlineSnapshot(
-      `"2 random trials: too few for any correlation."`,
+    expect(of(4).sentence).toMatchInlineSnapshot(
+      `"With 4 random trials |r| must exceed 1.00 for a rate (4 trials) at p < .05; after correction over 8 tests 1.00 at the least. Weaker layers cannot be told from chance. 4 random trials: too few to show anything of embeddings, layer.1, layer.3–5, head."`,
     );
+    expect(of(2).sentence).toMatchInlineSnapshot(`"2 random trials: too few for any test."`);
+  });
+
+  it("no p of the test is below alpha where |r| is at most what it says is needed, and some are beyond", () => {
+    // Rank-biserial of every split of 12 trials, n₁ frozen: values 0 to 11, so that U takes each of its values.
+    for (const n1 of [2, 3, 5, 6]) {
+      const critical = criticalRankBiserial(n1, 12 - n1)!;
+      for (let shift = 0; shift <= 12 - n1; shift += 1) {
+        const frozen = Array.from({ length: 12 }, (_, i) => i >= shift && i < shift + n1);
+        const values = frozen.map((_, i) => i);
+        const test = rankBiserial(frozen, values, {
+          ...{ level: 0.95, permutations: 9999, resamples: 0, random: new Random(1) },
+        });
+        // The normal threshold is good to a few hundredths.
+        if (Math.abs(test.r!) > critical + 0.06) expect(test.permutation!.p).toBeLessThan(0.05);
+        if (Math.abs(test.r!) < critical - 0.06) expect(test.permutation!.p).toBeGreaterThan(0.05);
+      }
+    }
+    expect(criticalRankBiserial(1, 11)).toBeNull(); // 2 of 12 splits at best: p = .17
+    expect(criticalRankBiserial(2, 2)).toBeNull();
+    expect(criticalRankBiserial(50, 50)).toBeCloseTo(1.959964 * Math.sqrt(101 / 7500), 6);
   });
 });
 
