@@ -67,7 +67,7 @@ export class Model implements AsyncDisposable {
   private constructor(
     private readonly folder: ModelFolder,
     private readonly tokenizer: Tokenizer,
-    private readonly config: LoadModelConfig,
+    private readonly config: LoadModelConfig & { readonly maxLength: number },
     private readonly native: NativeModel,
     /** Class names in the order of the logits. */
     readonly labels: readonly string[],
@@ -82,7 +82,7 @@ export class Model implements AsyncDisposable {
    */
   static async load(config: LoadModelConfig): Promise<Model> {
     // The pooling is the folder's: another one would feed the classifier what it never saw.
-    const { folder, tokenizer, notices } = await openFolder({ ...config, pooling: undefined });
+    const { folder, tokenizer, maxLength, notices } = await openFolder({ ...config, pooling: undefined });
     const labels = trainedLabels(folder);
     if (config.pooling && config.pooling !== folder.pooling) {
       throw new ConfigError("ERR_POOLING", `${config.model}: trained with another pooling`, [
@@ -99,7 +99,7 @@ export class Model implements AsyncDisposable {
       coreSpec(folder, labels.length, config),
       Object.fromEntries([...tensors].map(([name, { data }]) => [name, data])),
     );
-    return new Model(folder, tokenizer, config, native, labels, notices);
+    return new Model(folder, tokenizer, { ...config, maxLength }, native, labels, notices);
   }
 
   /** A sentence each: what is odd about the folder and its tokenizer, and how many of the texts so far were cut. */

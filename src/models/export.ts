@@ -16,6 +16,8 @@ export interface SaveOptions {
   readonly source: Pick<ModelFolder, "path" | "config" | "rawConfig" | "pooling">;
   /** Every tensor of the model, by our names (without `bert.`). */
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Tokens that training cut texts at: what prediction cuts them at by itself, here and in transformers. */
+  readonly maxLength: number;
   /** Class names in index order. */
   readonly labels: readonly string[];
   /** @default "F32" */
@@ -29,11 +31,12 @@ export interface SaveOptions {
 }
 
 const CONFIG_FILE = "config.json";
+const TOKENIZER_CONFIG = "tokenizer_config.json";
 
-/** Copied unchanged where the source has them. */
+/** Copied where the source has them, unchanged but for `model_max_length`. */
 const TOKENIZER = [
   "tokenizer.json",
-  "tokenizer_config.json",
+  TOKENIZER_CONFIG,
   "vocab.txt",
   "vocab.json",
   "merges.txt",
@@ -82,7 +85,12 @@ async function writeInto(stage: string, tensors: readonly Tensor[], options: Sav
   const { source, dtype = "F32", beside = {} } = options;
   for (const name of COPIED) {
     const bytes = await readFile(path.join(source.path, name)).catch(ignoreMissing);
-    if (bytes) await writeFileAtomic(path.join(stage, name), bytes);
+    if (bytes && name === TOKENIZER_CONFIG)
+      await writeJsonAtomic(path.join(stage, name), {
+        ...(JSON.parse(bytes.toString()) as object),
+        model_max_length: options.maxLength,
+      });
+    else if (bytes) await writeFileAtomic(path.join(stage, name), bytes);
   }
   for (const [name, value] of Object.entries(beside))
     if (value) await writeJsonAtomic(path.join(stage, name), value);
@@ -95,11 +103,14 @@ async function writeInto(stage: string, tensors: readonly Tensor[], options: Sav
 }
 
 // What says something about the source folder only.
-const DROPPED = ["torch_dtype", "auto_map", "_name_or_path", "num_labels", "permafrost_pooling"];
+const DROPPED = [
+  ...["torch_dtype", "auto_map", "_name_or_path", "num_labels"],
+  ...["permafrost_pooling", "permafrost_max_length"],
+];
 const DTYPE_NAMES: Readonly<Record<SaveDtype, string>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
 
 /** config.json in Hugging Face's form: the source's keys, then what a classifier adds. */
-function exportConfig({ source, labels }: SaveOptions, dtype: SaveDtype): Record<string, unknown> {
+function exportConfig({ source, labels, maxLength }: SaveOptions, dtype: SaveDtype): Record<string, unknown> {
   const kept = Object.fromEntries(Object.entries(source.rawConfig).filter(([key]) => !DROPPED.includes(key)));
   return {
     ...kept,
@@ -108,6 +119,7 @@ function exportConfig({ source, labels }: SaveOptions, dtype: SaveDtype): Record
     id2label: Object.fromEntries(labels.map((name, i) => [i, name])),
     label2id: Object.fromEntries(labels.map((name, i) => [name, i])),
     problem_type: "single_label_classification",
+    permafrost_max_length: maxLength,
     ...(source.pooling === "mean" ? { permafrost_pooling: "mean" } : {}),
   };
 }

@@ -1,5 +1,6 @@
 /** A Hugging Face model folder, read whole and checked before any work starts. */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { type Issue, ModelError } from "../errors.js";
@@ -46,6 +47,7 @@ export async function loadModelFolder(dir: string, options: LoadOptions = {}): P
       tensors,
       labels,
       pooling,
+      maxLength: maxLengthOf(rawConfig, file),
       hash: hashTensors(tensors.values()),
       notices,
     };
@@ -81,16 +83,27 @@ async function readConfig(dir: string): Promise<Readonly<Record<string, unknown>
     value = JSON.parse(await readFile(file, "utf8"));
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const within = path.join(dir, "model");
     const issue = {
       path: "config.json",
       expected: "JSON",
       received: missing ? "no such file" : (cause as Error).message,
+      // The output folder of a search.
+      ...(missing && existsSync(path.join(within, "config.json")) ? { hint: `did you mean ${within}?` } : {}),
     };
     throw new ModelError("ERR_CONFIG", `${dir}: no usable config.json`, [issue], { cause });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;
   throw configError(file, [{ path: "config.json", expected: "a JSON object", received: show(value) }]);
+}
+
+function maxLengthOf(raw: Readonly<Record<string, unknown>>, file: string): number | null {
+  const value = raw.permafrost_max_length ?? null;
+  if (value === null || (Number.isInteger(value) && (value as number) >= 2)) return value as number | null;
+  throw new ModelError("ERR_CONFIG", `${file}: not usable`, [
+    { path: "permafrost_max_length", expected: "an integer ≥ 2", received: show(value) },
+  ]);
 }
 
 function poolingOf(raw: Readonly<Record<string, unknown>>, file: string): Pooling {

@@ -51,7 +51,7 @@ function noticeOf(initialised: readonly string[], folder: ModelFolder, same: boo
   if (initialised.length === 0) return null;
   const replaced =
     !same && folder.labels ? ` (the classifier there has other classes: ${list(folder.labels)})` : "";
-  return `newly initialised, not in ${folder.path}: ${initialised.join(", ")}${replaced}; train before predicting`;
+  return `newly initialised, not in ${folder.path}: ${initialised.join(", ")}${replaced}`;
 }
 
 const list = (names: readonly string[]) =>

@@ -41,6 +41,8 @@ export interface ModelFolder {
   /** Class names when the folder is a trained classifier (id2label of as many classes as the classifier has rows), else null. */
   readonly labels: readonly string[] | null;
   readonly pooling: Pooling;
+  /** Tokens its training cut texts at (`permafrost_max_length` of config.json); null when config.json does not say. */
+  readonly maxLength: number | null;
   /** sha256 over names, shapes and fp32 values of the tensors, hex: not that of a file, so storing them as fp16 or in shards changes nothing. */
   readonly hash: string;
   /** Human-readable notices: tensors in the file that are not used, auto_map ignored, NaN in weights, … */

@@ -12,6 +12,8 @@ export interface SearchFindings {
   readonly comparisons: readonly Comparison[];
   /** The retrained winner by itself, where there is nothing to compare it with. */
   readonly winner: ArmSummary | null;
+  /** The largest class of train, and its share of test: what always answering it would score. */
+  readonly majority: { readonly label: string; readonly test: number };
   /** What the reader must know beside the numbers: pruned search, reused test set, newly initialised head, … */
   readonly notices: readonly ReportNotice[];
 }

@@ -55,17 +55,22 @@ const layers = z.looseObject({
   ),
   power: z.looseObject({
     n: number,
-    groups: number,
-    methods: number,
     alpha: number,
-    criticalR: orNull,
-    criticalRCorrected: orNull,
+    tests: z.array(
+      z.looseObject({
+        group: text,
+        method: z.enum(["frozen or not", "rate given global"]),
+        n: number,
+        criticalR: orNull,
+        criticalRCorrected: orNull,
+      }),
+    ),
     sentence: text,
   }),
   ranking: z.array(
     z.looseObject({
       group: text,
-      ranks: z.looseObject({ "frozen or not": orNull, rate: orNull, "rate given global": orNull }),
+      ranks: z.looseObject({ "frozen or not": orNull, "rate given global": orNull }),
       meanRank: orNull,
       q: orNull,
       significant: z.boolean(),
@@ -84,6 +89,7 @@ const armSummary = z.looseObject({
   frozenGroups: z.array(text),
   trainedGroups: z.array(text),
   trials: number,
+  diverged: z.array(number),
   bestValidation: number,
   validation: spread,
   test: spread,
@@ -156,6 +162,7 @@ const study = z.looseObject({
 
 export const findingsSchema = z.looseObject({
   study,
+  majority: z.looseObject({ label: text, test: number }),
   trials: z.array(
     z.looseObject({
       number,

@@ -41,11 +41,12 @@ export interface FindingsInput {
   readonly baseline: ArmResult | null;
   readonly startedAt: string;
   readonly testReadAt: readonly string[];
+  readonly majority: SearchFindings["majority"];
   readonly notices: readonly ReportNotice[];
 }
 
 export function assembleFindings(input: FindingsInput): SearchFindings {
-  const { config, task, winner, baseline, notices } = input;
+  const { config, task, winner, baseline, majority, notices } = input;
   const trials = input.trials.flatMap((record) => layerTrial(record) ?? []);
   const paired = (seed: SeedResult) => winner.seeds.some((own) => own.seed === seed.seed);
   const rival = baseline?.seeds.some(paired) ? baseline : null;
@@ -87,6 +88,7 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
     }),
     comparisons: rival ? compareAll(winner, [rival], { seed: config.seed }) : [],
     winner: rival ? null : summarise(winner, task.splits.test!.dataset.examples.length),
+    majority,
     notices,
   };
 }

@@ -26,9 +26,12 @@ export interface ModelFile {
   holds(mark: string): Promise<boolean>;
 }
 
+/** Where the winner goes. */
+export const modelDir = ({ outputDir }: Pick<PlannedConfig, "outputDir">) => path.join(outputDir, "model");
+
 /** @param trials that the search spent, for the model card. */
 export function winnerModel(task: Task, config: PlannedConfig, rates: LayerRates, trials: number): ModelFile {
-  const dir = path.join(config.outputDir, "model");
+  const dir = modelDir(config);
   const mark = async () => `${config.saveDtype}:${await sha256(path.join(dir, "model.safetensors"))}`;
   return {
     async write(session, lane, seed, trained) {

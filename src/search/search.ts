@@ -13,14 +13,16 @@ import type { Study } from "../study/study.js";
 import { claimOutputDir } from "../train/claim.js";
 import { threadsOf } from "../train/core-spec.js";
 import type { LayerRates } from "../train/layer-rates.js";
-import { openTask } from "../train/task.js";
+import { majority } from "../train/metrics.js";
+import { checkTarget } from "../train/target.js";
+import { openTask, type Task } from "../train/task.js";
 import { addCache, type CacheUse, NO_TOTALS } from "../train/totals.js";
 import { type ArmSearchOptions, searchArm } from "./arm-search.js";
 import { allDiverged, type Best, type Choice, choiceOf, noTrial } from "./choice.js";
 import { type FinalistOptions, retrain, seedKey } from "./finalists.js";
 import { assembleFindings } from "./findings.js";
 import { changesTrials, trainingKey } from "./manifest.js";
-import { type ModelFile, winnerModel } from "./model-file.js";
+import { type ModelFile, modelDir, winnerModel } from "./model-file.js";
 import { writeOutputs } from "./outputs.js";
 import { PhaseClock } from "./phase-clock.js";
 import { openStudies, STARTED } from "./studies.js";
@@ -53,6 +55,7 @@ export async function runSearch(
   const clock = new PhaseClock(emit);
   clock.enter("prepare", 0);
   using _claim = await claimOutputDir(given.outputDir);
+  await checkTarget(modelDir(given), given.model);
   await using task = await openTask(given);
   const notify = (message: string) => emit({ type: "notice", message });
   task.notices.forEach(notify);
@@ -65,6 +68,7 @@ export async function runSearch(
     notices.push({ tone: "warning", text });
     notify(text);
   };
+  task.overlaps.forEach(warn);
   for (const { at, changed } of await layers.forcedResumes())
     warn(
       `Resumed with --force on ${at.slice(0, 10)} although ${changed.join(", ")} had changed${changed.some(changesTrials) ? ": trials before and after are compared as if nothing had" : ""}.`,
@@ -114,6 +118,7 @@ export async function runSearch(
     ...(plain?.best ? [finalist("uniform", plain.best)] : []),
   ];
   const testReadAt = await enterTestRead(
+    store,
     layers,
     finalists.flatMap((options) => seeds.map((seed) => seedKey(options, seed))),
     config.force,
@@ -122,22 +127,37 @@ export async function runSearch(
   const result = async (options: FinalistOptions, choice: Choice, model: ModelFile | null) => {
     const retrained = await retrain(layers, task, options, model, emit, signal);
     cache = addCache(cache, retrained.cache);
-    for (const seed of retrained.diverged)
+    const { seeds: scored, diverged } = retrained;
+    for (const seed of diverged)
       warn(
         `${options.arm}, seed ${seed}: retraining diverged (a loss that is not finite). It has no score, and the means of the other seeds look better for it.`,
       );
     const { arm: name, rates } = options;
-    return { name, rates, trials: choice.trials, bestValidation: choice.best!.value, seeds: retrained.seeds };
+    return {
+      ...{ name, rates, diverged },
+      trials: choice.trials,
+      bestValidation: choice.best!.value,
+      seeds: scored,
+    };
   };
   const model = winnerModel(task, config, chosen.best.rates, chosen.trials);
   const winner: ArmResult = await result(finalists[0]!, chosen, model);
   if (winner.seeds.length === 0) throw allDiverged(winner.name, seeds);
   let baseline: ArmResult | null = plain?.best ? await result(finalists[1]!, plain, null) : null;
-  if (baseline && baseline.seeds.length === 0) baseline = null;
+  if (baseline && baseline.seeds.length === 0) {
+    warn("There is nothing to compare with: the baseline diverged under every seed.");
+    baseline = null;
+  }
+
+  const largest = majorityOf(task);
+  if ([winner, baseline].every((arm) => !arm || meanTest(arm) <= largest.test))
+    warn(
+      `No configuration is better on test than always answering ${JSON.stringify(largest.label)}, the largest class of train (${(100 * largest.test).toFixed(1)} %): nothing was learned, so what costs less is no gain.`,
+    );
 
   clock.enter("analyse", 0);
   const findings = assembleFindings({
-    ...{ config, task, winner, baseline, testReadAt, notices },
+    ...{ config, task, winner, baseline, majority: largest, testReadAt, notices },
     trials: await layers.planned(),
     startedAt: String(await layers.userAttr(STARTED)),
   });
@@ -155,3 +175,14 @@ export async function runSearch(
     cache,
   };
 }
+
+function majorityOf({ splits, labels }: Task): SearchFindings["majority"] {
+  const { label, accuracy } = majority(
+    splits.train.encoded.labels,
+    splits.test!.encoded.labels,
+    labels.names.length,
+  );
+  return { label: labels.names[label]!, test: accuracy };
+}
+
+const meanTest = ({ seeds }: ArmResult) => seeds.reduce((sum, { test }) => sum + test, 0) / seeds.length;

@@ -15,7 +15,7 @@ import type { Task } from "../train/task.js";
 import { trainingFlops } from "./choice.js";
 import { type Manifest, manifestOf, mayChange, type PlannedConfig, plannedConfig } from "./manifest.js";
 import { encodeRates, encodeUniform, layerSpace, uniformSpace } from "./space.js";
-import { ledgerIsBegun } from "./test-reads.js";
+import { ledgerIsBegun, testReadTimes } from "./test-reads.js";
 import { HEAD_RATE, warmStarts } from "./warm-starts.js";
 
 export class Studies implements Disposable {
@@ -85,6 +85,7 @@ export async function openStudies(
     return study;
   };
   const isOver = resume && (await ledgerIsBegun(store, studyName));
+  if (isOver && !given.force) await checkSizes(store, studyName, before, manifest);
   const shared = {
     ...{ store, direction: "maximize" as const, manifest, metricName: "validation accuracy" },
     mayChange: (stored: Manifest) => (isOver ? [] : mayChange(stored, config)),
@@ -122,6 +123,23 @@ export async function openStudies(
     layers[Symbol.dispose]();
     throw error;
   }
+}
+
+/** @throws StoreError ERR_STORE_TEST_READ when a search that has read test is asked for another size. */
+async function checkSizes(store: Store, name: string, before: Manifest, now: Manifest): Promise<void> {
+  const changed = ["n_trials", "n_seeds"].filter((key) => before[key] !== now[key]);
+  if (changed.length === 0) return;
+  const times = (await testReadTimes(store, name)).join(", ");
+  throw new StoreError(
+    "ERR_STORE_TEST_READ",
+    `The search is over: its test rows were read at ${times}`,
+    changed.map((key) => ({
+      path: `study ${JSON.stringify(name)}: ${key}`,
+      expected: String(before[key]),
+      received: String(now[key]),
+      hint: "what is chosen after a look at test is chosen by test; --force takes another look, and the report says so",
+    })),
+  );
 }
 
 /**

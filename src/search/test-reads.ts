@@ -4,7 +4,7 @@
  */
 import { StoreError } from "../errors.js";
 import type { Store } from "../study/store.js";
-import type { Study } from "../study/study.js";
+import { manifestIn, type Study } from "../study/study.js";
 
 const READ_AT = "permafrost:test_read_at";
 const LEDGER = "permafrost:test_read_by";
@@ -16,21 +16,38 @@ export const testWasRead = async (study: Study) => (await study.userAttr(LEDGER)
 export const ledgerIsBegun = async (store: Store, studyName: string) =>
   (await store.findStudy(studyName))?.userAttrs[LEDGER] !== undefined;
 
+/** When a study that has read test did so; empty for one that has not, or is not there. */
+export const testReadTimes = async (store: Store, studyName: string) =>
+  ((await store.findStudy(studyName))?.userAttrs[READ_AT] ?? []) as string[];
+
+/** When other studies of the store read the same rows: their manifests name them by hash. */
+async function readsOfOthers(store: Store, study: Study): Promise<string[]> {
+  const { test } = await study.manifest();
+  const times: string[] = [];
+  for (const name of await store.studyNames())
+    if (name !== study.name && manifestIn(await store.findStudy(name)).test === test)
+      times.push(...(await testReadTimes(store, name)));
+  return times;
+}
+
 /**
- * Enters what is about to be scored on test.
+ * Enters what is about to be scored on test. Another study of the store that read the same rows holds nobody up: it may have
+ * been about another model. Its reads count all the same.
  *
  * @param seeds names of what will be scored, `seedKey`.
- * @returns when test was read, this time included: ISO 8601 each.
+ * @returns when test was read, by this study and others, this time included: ISO 8601 each, in order.
  * @throws StoreError ERR_STORE_TEST_READ when others were scored before, unless `force`.
  */
 export async function enterTestRead(
+  store: Store,
   study: Study,
   seeds: readonly string[],
   force: boolean,
 ): Promise<string[]> {
+  const others = await readsOfOthers(store, study);
   const before = ((await study.userAttr(LEDGER)) ?? []) as string[];
   const times = ((await study.userAttr(READ_AT)) ?? []) as string[];
-  if (seeds.every((seed) => before.includes(seed))) return times;
+  if (seeds.every((seed) => before.includes(seed))) return [...others, ...times].sort();
   if (before.length > 0 && !force) {
     throw new StoreError("ERR_STORE_TEST_READ", "The test rows were read before, for other configurations", [
       {
@@ -43,5 +60,5 @@ export async function enterTestRead(
   }
   const now = [...times, new Date().toISOString()];
   await study.setUserAttrs({ [READ_AT]: now, [LEDGER]: [...new Set([...before, ...seeds])] });
-  return now;
+  return [...others, ...now].sort();
 }

@@ -9,6 +9,7 @@ import { type LayerRates, layerRates, type RateOptions } from "./layer-rates.js"
 import { manifestOf } from "./manifest.js";
 import type { Scores } from "./metrics.js";
 import { saveTrained } from "./save.js";
+import { checkTarget } from "./target.js";
 import { openTask, type TaskOptions } from "./task.js";
 import type { CacheUse } from "./totals.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
@@ -54,8 +55,9 @@ export async function runFineTune(
   signal: AbortSignal,
 ): Promise<TrainResult> {
   using _claim = await claimOutputDir(config.outputDir);
+  await checkTarget(config.outputDir, config.model);
   await using task = await openTask(config);
-  for (const message of task.notices) emit({ type: "notice", message });
+  for (const message of [...task.notices, ...task.overlaps]) emit({ type: "notice", message });
   const rates = layerRates(task.groups, config);
   await using trainer = await Trainer.open(task, { ...config, inPlace: true }, [
     { rates, seed: config.seed, dataSeed: config.dataSeed },

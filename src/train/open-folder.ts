@@ -4,23 +4,29 @@ import { ConfigError } from "../errors.js";
 import { loadModelFolder } from "../models/folder.js";
 import type { ModelFolder, Pooling } from "../models/types.js";
 
+const DEFAULT_MAX_LENGTH = 128;
+
 export interface FolderOptions {
   readonly model: string;
   readonly strict: boolean;
   readonly pooling?: Pooling | undefined;
-  readonly maxLength: number;
+  /** @default what the folder's model was trained with, else 128 */
+  readonly maxLength?: number | undefined;
 }
 
 export interface OpenFolder {
   readonly folder: ModelFolder;
   readonly tokenizer: Tokenizer;
+  /** Tokens that texts are cut at. */
+  readonly maxLength: number;
   /** Of both. */
   readonly notices: readonly string[];
 }
 
 /** @throws ModelError; ConfigError ERR_MAX_LENGTH when texts could be longer than the model has positions. */
-export async function openFolder({ model, strict, pooling, maxLength }: FolderOptions): Promise<OpenFolder> {
+export async function openFolder({ model, strict, pooling, ...options }: FolderOptions): Promise<OpenFolder> {
   const folder = await loadModelFolder(model, { strict, ...(pooling ? { pooling } : {}) });
+  const maxLength = options.maxLength ?? folder.maxLength ?? DEFAULT_MAX_LENGTH;
   const { max_position_embeddings, vocab_size, type_vocab_size } = folder.config;
   if (maxLength > max_position_embeddings) {
     throw new ConfigError("ERR_MAX_LENGTH", "texts would be longer than the model reads", [
@@ -35,5 +41,5 @@ export async function openFolder({ model, strict, pooling, maxLength }: FolderOp
     vocabSize: vocab_size,
     typeVocabSize: type_vocab_size,
   });
-  return { folder, tokenizer, notices: [...folder.notices, ...tokenizer.notices] };
+  return { folder, tokenizer, maxLength, notices: [...folder.notices, ...tokenizer.notices] };
 }

@@ -47,6 +47,7 @@ export async function saveTrained(
   await saveModelFolder(dir, {
     source: task.folder,
     tensors,
+    maxLength: task.maxLength,
     labels: task.labels.names,
     dtype: DTYPES[options.dtype],
     card: cardOf(task, options),

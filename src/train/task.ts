@@ -25,6 +25,7 @@ export interface Split {
 }
 
 export interface TaskOptions extends FolderOptions, MachineOptions {
+  readonly maxLength: number;
   readonly train: string;
   readonly validation: string;
   readonly test?: string | undefined;
@@ -38,9 +39,13 @@ export interface Task extends AsyncDisposable {
   /** "embeddings", "layer.0", …, "head". */
   readonly groups: readonly string[];
   readonly labels: LabelMap;
+  /** Tokens that texts are cut at. */
+  readonly maxLength: number;
   readonly splits: { readonly train: Split; readonly validation: Split; readonly test?: Split };
-  /** A sentence each: newly initialised tensors, cut texts, rows in two files, … */
+  /** A sentence each: newly initialised tensors, cut texts, … */
   readonly notices: readonly string[];
+  /** Rows in two files, a sentence each: what is measured on them says less than it seems to. */
+  readonly overlaps: readonly string[];
   /** The newly initialised tensors (classifier, a missing pooler) as another seed draws them. */
   initialFor(seed: number): TensorMap;
 }
@@ -79,12 +84,14 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     native,
     groups: groupsOf(folder.config),
     labels,
+    maxLength: options.maxLength,
     splits: {
       train: await split("train"),
       validation: await split("validation"),
       ...(datasets.test ? { test: await split("test") } : {}),
     },
     notices: notice ? [notice, ...notices] : notices,
+    overlaps: overlapsOf(datasets),
     initialFor(seed) {
       const drawn = initialiseModel(folder, labels.names, seed).tensors;
       return tensorMap(initialised.map((name) => drawn.get(name)!));
@@ -118,10 +125,18 @@ function dataNotices(
       );
   }
   for (const dataset of Object.values(datasets)) notices.push(...dataset.notices);
-  for (const name of ["validation", "test"] as const) {
-    const other = datasets[name];
-    const overlap = other && overlapNotice(datasets.train, other);
-    if (overlap) notices.push(overlap);
-  }
   return notices;
+}
+
+function overlapsOf({ train, validation, test }: Partial<Record<SplitName, Dataset>>): string[] {
+  const memory = "what is measured on them is memory";
+  const choice = "a choice made on them looks better than it is when they are scored again";
+  const pairs = [
+    [train, validation, memory],
+    [train, test, memory],
+    [validation, test, choice],
+  ] as const;
+  return pairs.flatMap(
+    ([earlier, other, so]) => (earlier && other && overlapNotice(earlier, other, so)) || [],
+  );
 }

@@ -3,7 +3,7 @@
  * are here; the arithmetic is the core's. Each lane ends as it would alone: lanes share time, never values.
  */
 import { type BatchOptions, batches, numSteps, stepsPerEpoch } from "../data/batches.js";
-import type { LaneSpec } from "../native/contract.js";
+import type { LaneSpec, PlanDescription } from "../native/contract.js";
 import type { NativeSession } from "../native/session.js";
 import { type Evaluation, Lane, type LaneEnd, type LaneOptions, type StoppingOptions } from "./lane.js";
 import { correctRows, type Scores, scores } from "./metrics.js";
@@ -70,8 +70,9 @@ export interface LaneOutcome {
   /** Of its batches, special tokens included. */
   readonly tokens: number;
   /**
-   * Of training, by the plan's formula: without the frozen prefix when the cache holds it, whoever filled it, so that a
-   * configuration costs the same alone and as a lane beside others. What was really computed is in `Trainer.totals`.
+   * Of training, by the plan's formula, with the frozen prefix once a row: as with a cache that is empty at the beginning. So
+   * a configuration costs the same alone, beside others and after them, and whatever the cache holds: search and report compare
+   * costs. What was really computed is in `Trainer.totals`.
    */
   readonly flops: number;
   readonly trainedParameters: number;
@@ -344,13 +345,12 @@ export class Trainer implements AsyncDisposable {
 
   #outcome(i: number): LaneOutcome {
     const lane = this.#lanes[i]!;
-    // An entry that does not fit the cache is neither hit nor missed.
-    const { hits, misses } = this.#totals.cache;
-    const plan = this.session.describePlan({
-      lane: i,
-      lengths: lengthsOf(this.task.splits.train.encoded.offsets),
-      cached: hits + misses > 0,
-    });
+    const lengths = lengthsOf(this.task.splits.train.encoded.offsets);
+    const [whole, cached] = [false, true].map((cached) =>
+      this.session.describePlan({ lane: i, lengths, cached }),
+    ) as [PlanDescription, PlanDescription];
+    // FLOPs are linear in tokens, rows and squared lengths, so an epoch costs what its rows cost as one batch.
+    const epochs = lane.steps / this.stepsPerEpoch;
     return {
       state: lane.state,
       steps: lane.steps,
@@ -359,9 +359,8 @@ export class Trainer implements AsyncDisposable {
       final: this.#final(lane),
       seconds: lane.seconds,
       tokens: lane.tokens,
-      // FLOPs are linear in tokens, rows and squared lengths, so an epoch costs what its rows cost as one batch.
-      flops: plan.flops * (lane.steps / this.stepsPerEpoch),
-      trainedParameters: plan.trainedParameters,
+      flops: cached.flops * epochs + (whole.flops - cached.flops) * Math.min(1, epochs),
+      trainedParameters: whole.trainedParameters,
     };
   }
 }

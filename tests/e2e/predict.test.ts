@@ -150,6 +150,20 @@ describe("texts", () => {
       { maxLength: 5 },
     ));
 
+  test("a model cuts texts where its training did, unless it is asked otherwise", async () => {
+    const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl"), maxSteps: 1 };
+    await fineTune({ ...files, maxLength: 5, outputDir: at("short") });
+    const logits = async (options?: object) => {
+      await using model = await loadModel(at("short"), options);
+      const [prediction] = await model.predict(["cat dog sun moon stone river"]);
+      return [...prediction!.logits];
+    };
+    expect(await logits()).toEqual(await logits({ maxLength: 5 }));
+    expect(await logits()).not.toEqual(await logits({ maxLength: 64 }));
+    const { log } = await command('{"text":"cat dog sun moon"}', {}, "short");
+    expect(log).toEqual(["1 of 1 texts were cut at 5 tokens"]);
+  });
+
   test("the command says it on stderr, and what else is odd", async () => {
     const { out, log, code } = await command('{"text":"cat dog sun moon","id":1}', { maxLength: 5 });
     expect([out.length, code]).toEqual([1, 0]);

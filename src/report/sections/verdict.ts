@@ -18,10 +18,9 @@ import { comparisonPlot } from "../plots/comparison.js";
 
 export function verdictSection(findings: SearchFindings): Section {
   const { comparisons, winner } = findings;
-  const blocks: Block[] = [testReads(findings), ...comparisons.flatMap(comparisonBlocks)];
+  const blocks: Block[] = [testReads(findings), ...comparisons.flatMap((c) => comparisonBlocks(c, findings))];
   if (comparisons.length === 0) {
-    const text =
-      "The final comparison was not run: nothing here says whether the search beats plain fine-tuning.";
+    const text = "There is no comparison: nothing here says whether the search beats plain fine-tuning.";
     blocks.push({ kind: "notice", tone: "warning", label: "No comparison", text, brief: true });
     if (winner) blocks.push(...aloneBlocks(winner, findings));
   }
@@ -47,7 +46,7 @@ function testReads({ study, winner }: SearchFindings): Block {
   return { kind: "paragraph", text };
 }
 
-function comparisonBlocks(comparison: Comparison): Block[] {
+function comparisonBlocks(comparison: Comparison, { majority }: SearchFindings): Block[] {
   const { verdict, winner, baseline } = comparison;
   return [
     {
@@ -58,7 +57,7 @@ function comparisonBlocks(comparison: Comparison): Block[] {
       more: [...(verdict.cost === null ? [] : [verdict.cost]), ...verdict.caveats],
       brief: true,
     },
-    accuracyTable([winner, baseline], comparison.rows),
+    accuracyTable([winner, baseline], comparison.rows, majority),
     {
       kind: "figure",
       title: `${winner.name} and ${baseline.name} on the test set`,
@@ -74,12 +73,16 @@ function comparisonBlocks(comparison: Comparison): Block[] {
 }
 
 /** A winner with nothing beside it: what it reached and what it cost. */
-function aloneBlocks(winner: ArmSummary, { study }: SearchFindings): Block[] {
+function aloneBlocks(winner: ArmSummary, { study, majority }: SearchFindings): Block[] {
   const rows = study.data.find((file) => file.role === "test")?.rows ?? 0;
-  return [accuracyTable([winner], rows), costTable([winner])];
+  return [accuracyTable([winner], rows, majority), costTable([winner])];
 }
 
-function accuracyTable(arms: readonly ArmSummary[], rows: number): Table {
+function accuracyTable(
+  arms: readonly ArmSummary[],
+  rows: number,
+  majority: SearchFindings["majority"],
+): Table {
   const row = (arm: ArmSummary) => [
     arm.name,
     plainTrials(arm),
@@ -103,8 +106,11 @@ function accuracyTable(arms: readonly ArmSummary[], rows: number): Table {
       { label: "Optimism", align: "right", detail: true },
       { label: "Frozen" },
     ],
-    rows: arms.map(row),
-    note: `Test: ${plural(rows, "row")}. SE: standard error of one accuracy on that many rows. Optimism: best validation of the search minus mean test accuracy.`,
+    rows: [
+      ...arms.map(row),
+      [`always “${majority.label}”`, NONE, NONE, percent(majority.test), NONE, NONE, NONE, NONE],
+    ],
+    note: `Test: ${plural(rows, "row")}. SE: standard error of one accuracy on that many rows. Optimism: best validation of the search minus mean test accuracy. Always “${majority.label}”: the largest class of train, whatever the text.`,
     brief: true,
   };
 }
@@ -170,6 +176,11 @@ function costTable(arms: readonly ArmSummary[], ratio?: CostRatio): Table {
       row("Training FLOPs", "flops", large),
       row("Time", "seconds", duration),
     ],
+    ...(arms.some(({ frozenGroups }) => frozenGroups.includes("embeddings"))
+      ? {
+          note: "FLOPs: with what is frozen from the bottom run once a text. Time: as measured after the search, which had kept its outputs where the cache had room.",
+        }
+      : {}),
     brief: true,
   };
 }

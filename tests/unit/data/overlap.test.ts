@@ -14,7 +14,7 @@ test("rows of validation that are in train are noticed", () => {
     ["a", "x"],
     ["b", "y"],
   ]);
-  expect(overlapNotice(train, set("dev", [["c", "x"]]))).toBeNull();
+  expect(overlapNotice(train, set("dev", [["c", "x"]]), "so")).toBeNull();
   expect(
     overlapNotice(
       train,
@@ -22,6 +22,7 @@ test("rows of validation that are in train are noticed", () => {
         ["c", "x"],
         ["b", "x"],
       ]),
+      "what is measured on them is memory",
     ),
   ).toBe(
     "1 of 2 rows of dev (50.0 %) are also in train, first dev:2 (row 2): what is measured on them is memory",

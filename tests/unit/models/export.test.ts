@@ -37,8 +37,10 @@ async function trained(pooling: Pooling = "cls"): Promise<SaveOptions> {
   });
   writeFileSync(path.join(dir, "tokenizer.json"), '{ "kept": "as is" }\n');
   writeFileSync(path.join(dir, "vocab.txt"), "a\nb\n");
+  writeFileSync(path.join(dir, "tokenizer_config.json"), '{ "model_max_length": 512, "own_key": true }');
   const source = await loadModelFolder(dir, { pooling });
-  return { source, tensors: initialiseModel(source, LABELS, 1).tensors, labels: LABELS, card };
+  const { tensors } = initialiseModel(source, LABELS, 1);
+  return { source, tensors, labels: LABELS, maxLength: 12, card };
 }
 
 test("a folder that Hugging Face's loader knows, and that we read back bit for bit", async () => {
@@ -50,6 +52,7 @@ test("a folder that Hugging Face's loader knows, and that we read back bit for b
     "config.json",
     "model.safetensors",
     "tokenizer.json",
+    "tokenizer_config.json",
     "vocab.txt",
   ]);
   expect(readdirSync(path.dirname(out))).toEqual(["out"]);
@@ -67,10 +70,14 @@ test("a folder that Hugging Face's loader knows, and that we read back bit for b
   for (const key of ["torch_dtype", "auto_map", "num_labels", "permafrost_pooling"])
     expect(config).not.toHaveProperty(key);
   expect(readFileSync(path.join(out, "tokenizer.json"), "utf8")).toBe('{ "kept": "as is" }\n');
+  expect(JSON.parse(readFileSync(path.join(out, "tokenizer_config.json"), "utf8"))).toEqual({
+    model_max_length: 12,
+    own_key: true,
+  });
   const names = [...(await readSafetensors(path.join(out, "model.safetensors"))).keys()];
   expect(names.filter((name) => !name.startsWith("bert."))).toEqual(["classifier.bias", "classifier.weight"]);
   const back = await loadModelFolder(out);
-  expect([back.labels, back.notices]).toEqual([LABELS, []]);
+  expect([back.labels, back.maxLength, back.notices]).toEqual([LABELS, 12, []]);
   for (const [name, tensor] of options.tensors) expect(back.tensors.get(name)).toEqual(tensor);
 });
 
@@ -119,6 +126,7 @@ test("what tells of an older model goes with it: its results, its tokenizer's fi
     "layers.json",
     "model.safetensors",
     "tokenizer.json",
+    "tokenizer_config.json",
     "vocab.txt",
   ]);
   expect(JSON.parse(readFileSync(path.join(out, "layers.json"), "utf8"))).toEqual({ rate: 2 });

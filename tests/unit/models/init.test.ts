@@ -12,6 +12,7 @@ const folder = (labels: readonly string[] | null, hidden = 8): ModelFolder => ({
   tensors: new Map(tinyTensors(labels?.length ?? 0).map((tensor) => [tensor.name, tensor])),
   labels,
   pooling: "cls",
+  maxLength: null,
   hash: "",
   notices: [],
 });
@@ -40,7 +41,7 @@ test("new weights are normal(0, initializer_range), biases zero, and repeat", ()
   expect(Math.abs(moment(4) - 3)).toBeLessThan(0.3);
   expect(tensors.get("classifier.bias")?.data.every((x) => x === 0)).toBe(true);
   expect(notice).toBe(
-    "newly initialised, not in m: classifier.weight, classifier.bias; train before predicting",
+    "newly initialised, not in m: classifier.weight, classifier.bias",
   );
   expect(initialiseModel(folder(null), classes, 42).tensors.get("classifier.weight")?.data).toEqual(data);
   const other = initialiseModel(folder(null), classes, 43).tensors.get("classifier.weight")!.data;

@@ -127,6 +127,7 @@ export function exampleFindings(name = "banking12 × MiniLM-L6"): SearchFindings
     layers: analyseLayers(trials, { seed: 42, permutations: 999, resamples: 500 }),
     comparisons: [compareArms(winner, baseline, { seed: 42 })],
     winner: null,
+    majority: { label: "card_arrival", test: 1 / 12 },
     notices: [
       {
         tone: "info",

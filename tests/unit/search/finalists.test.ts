@@ -87,6 +87,7 @@ class Folder implements ModelFile {
   }
 }
 
+let store: MemoryStore;
 let study: Study;
 beforeEach(async () => {
   Object.assign(fake, {
@@ -100,11 +101,12 @@ beforeEach(async () => {
     beforeScore: () => {},
     open: 0,
   });
+  store = new MemoryStore();
   study = await newStudy();
 });
-const newStudy = () =>
+const newStudy = (studyName = "s", manifest = {}) =>
   Study.create({
-    ...{ store: new MemoryStore(), studyName: "s", direction: "maximize", space: [], manifest: {} },
+    ...{ store, studyName, direction: "maximize", space: [], manifest },
     ...{ sampler: new RandomSampler(), pruner: new NonePruner(), seed: 1, nRandomTrials: 0, metricName: "x" },
   });
 const go = (
@@ -196,6 +198,7 @@ describe("retraining that is cut short", () => {
   /** What a call that nothing disturbs returns and leaves, in a study of its own. */
   async function undisturbed() {
     const [cut, folder] = [study, new Folder()];
+    store = new MemoryStore();
     study = await newStudy();
     const { seeds, diverged } = await go(finalist(), folder);
     study = cut;
@@ -291,15 +294,30 @@ test("the key changes with rates, options of training and files, and not with wh
 describe("the ledger of test", () => {
   test("enters a look once; another one needs force, and is counted", async () => {
     expect(await testWasRead(study)).toBe(false);
-    const first = await enterTestRead(study, ["a 1", "a 2"], false);
+    const first = await enterTestRead(store, study, ["a 1", "a 2"], false);
     expect(first).toHaveLength(1);
     expect(await testWasRead(study)).toBe(true);
-    expect(await enterTestRead(study, ["a 2"], false)).toEqual(first);
-    expect(await enterTestRead(study, ["a 1", "a 2"], true)).toEqual(first); // nothing is read: no look
-    await expect(enterTestRead(study, ["a 1", "a 3"], false)).rejects.toMatchObject({
+    expect(await enterTestRead(store, study, ["a 2"], false)).toEqual(first);
+    expect(await enterTestRead(store, study, ["a 1", "a 2"], true)).toEqual(first); // nothing is read: no look
+    await expect(enterTestRead(store, study, ["a 1", "a 3"], false)).rejects.toMatchObject({
       code: "ERR_STORE_TEST_READ",
     });
-    expect(await enterTestRead(study, ["a 1", "a 3"], true)).toHaveLength(2);
-    expect(await enterTestRead(study, ["a 3", "a 2"], false)).toHaveLength(2);
+    expect(await enterTestRead(store, study, ["a 1", "a 3"], true)).toHaveLength(2);
+    expect(await enterTestRead(store, study, ["a 3", "a 2"], false)).toHaveLength(2);
+  });
+
+  test("counts the looks of other studies of the store at the same rows, and of those alone", async () => {
+    const other = async (studyName: string, test: string) => {
+      const made = await newStudy(studyName, { test });
+      await enterTestRead(store, made, ["x"], false);
+      return made;
+    };
+    const same = await other("same rows", "rows");
+    await other("other rows", "others");
+    const now = await newStudy("now", { test: "rows" });
+    const times = await enterTestRead(store, now, ["y"], false);
+    const at = async (of: Study) => (await of.userAttr("permafrost:test_read_at")) as string[];
+    expect(times).toEqual([...(await at(same)), ...(await at(now))].sort());
+    expect(times).toHaveLength(2);
   });
 });
