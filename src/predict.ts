@@ -2,7 +2,7 @@
 
 import { setImmediate } from "node:timers/promises";
 import { encodeSlice } from "./data/encode.js";
-import { placeOf } from "./data/labels.js";
+import { placeOf } from "./data/rows.js";
 import { datasetOfTexts, type TextInput } from "./data/texts.js";
 import type { Tokenizer } from "./data/tokenizer.js";
 import type { Dataset } from "./data/types.js";

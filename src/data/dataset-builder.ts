@@ -1,18 +1,10 @@
 /** Turns table rows into a dataset: what the columns mean, and what is wrong with them. */
 import { DataError, type Issue } from "../errors.js";
+import { type Column, nameIn, renameHint, separatorHint } from "./columns.js";
 import { brief, type TableRow } from "./table.js";
 import type { Dataset, Example } from "./types.js";
 
 const MAX_ISSUES = 10;
-const COLUMNS = ["text", "text_b", "label"] as const;
-type Column = (typeof COLUMNS)[number];
-
-/** What else a header may be separated by, and what to do then. A .csv has commas, a .tsv tabs: nothing is guessed. */
-const OTHER_SEPARATORS = [
-  [";", 'the columns are separated by ";": save the file with commas, as .csv'],
-  ["\t", "the columns are separated by tabs: save the file with commas, or name it .tsv"],
-  [",", "the columns are separated by commas: name the file .csv"],
-] as const;
 
 /** Collects rows and problems. CSV labels that have to be there are integers when all of the file's are. */
 export class DatasetBuilder {
@@ -20,10 +12,16 @@ export class DatasetBuilder {
   readonly #requireLabels: boolean;
   readonly #examples: Example[] = [];
   readonly #lines: number[] = [];
-  readonly #issues: Issue[] = [];
+  /** The first MAX_ISSUES kinds of problem, each with its first row and how many rows have it. */
+  readonly #issues = new Map<string, { readonly issue: Issue; rows: number }>();
   readonly #unused = new Set<string>();
   #problems = 0;
+  #badRows = 0;
   #emptyTexts = 0;
+  /** Rows whose every field is empty: skipped, unless what is only predicted on goes on after them. */
+  readonly #emptyRows: TableRow[] = [];
+  #spanning = 0;
+  #longest = { line: 0, lines: 1 };
   #pairs: boolean | null = null;
   /** The file's labels are text (CSV): integers have to be recognised, and blanks around a label mean nothing. */
   #labelsAreText = false;
@@ -36,38 +34,48 @@ export class DatasetBuilder {
   }
 
   add(row: TableRow): void {
+    if (row.isEmpty) {
+      this.#emptyRows.push(row);
+      return;
+    }
+    // Predictions come one a row, in order: only at the end of the file may rows be left out.
+    if (!this.#requireLabels) for (const empty of this.#emptyRows.splice(0)) this.#add(empty);
+    this.#add(row);
+  }
+
+  #add(row: TableRow): void {
+    const { line, lines = 1 } = row;
     if (row.header) {
-      this.#header(row.line, row.header);
+      this.#header(line, row.header);
       return;
     }
-    if (!row.fields) {
-      this.#report(row.line, row.problem?.expected ?? "a row", row.problem?.received ?? "none");
+    if (lines > 1) this.#spanning++;
+    if (lines > this.#longest.lines) this.#longest = { line, lines };
+    if (row.fields) this.#noteUnused(Object.keys(row.fields));
+    else this.#report(line, row.problem?.expected ?? "a row", row.problem?.received ?? "none");
+    const example = row.fields ? this.#example(line, row.fields) : null;
+    if (!example) {
+      this.#badRows++;
       return;
     }
-    this.#noteUnused(Object.keys(row.fields));
-    const example = this.#example(row.line, row.fields);
-    if (!example) return;
     if (example.text.trim() === "") this.#emptyTexts++;
     this.#examples.push(example);
-    this.#lines.push(row.line);
+    this.#lines.push(line);
   }
 
   finish(hash: string): Dataset {
-    if (this.#problems > 0) {
-      const plural = this.#problems === 1 ? "1 row cannot be used" : `${this.#problems} rows cannot be used`;
-      throw new DataError("ERR_ROWS", `${this.#file}: ${plural}`, this.#issues);
+    if (this.#badRows > 0) {
+      const plural = this.#badRows === 1 ? "1 row cannot be used" : `${this.#badRows} rows cannot be used`;
+      const issues = Array.from(this.#issues.values(), ({ issue, rows }) =>
+        rows === 1 ? issue : { ...issue, received: `${issue.received}, in ${rows} rows` },
+      );
+      throw new DataError("ERR_ROWS", `${this.#file}: ${plural}`, issues);
     }
     if (this.#examples.length === 0) {
       throw new DataError("ERR_EMPTY", `${this.#file}: no rows`, [
         { path: this.#file, expected: "at least one row", received: "none" },
       ]);
     }
-    const notices: string[] = [];
-    if (this.#unused.size > 0) {
-      const columns = [...this.#unused].slice(0, 10).join(", ");
-      notices.push(`${this.#file}: columns not used: ${columns}${this.#unused.size > 10 ? ", …" : ""}`);
-    }
-    if (this.#emptyTexts > 0) notices.push(`${this.#file}: ${this.#emptyTexts} rows have an empty text`);
     return {
       path: this.#file,
       examples:
@@ -76,8 +84,31 @@ export class DatasetBuilder {
           : this.#examples,
       lines: Int32Array.from(this.#lines),
       hash,
-      notices,
+      notices: this.#notices(),
     };
+  }
+
+  #notices(): string[] {
+    const notices: string[] = [];
+    if (this.#unused.size > 0) {
+      const columns = [...this.#unused].slice(0, 10).join(", ");
+      notices.push(`columns not used: ${columns}${this.#unused.size > 10 ? ", …" : ""}`);
+    }
+    if (this.#emptyTexts > 0) notices.push(`${this.#emptyTexts} rows have an empty text`);
+    if (this.#emptyRows.length > 0) {
+      const first = `${this.#file}:${this.#emptyRows[0]!.line}`;
+      notices.push(
+        `rows skipped because every field is empty: ${this.#emptyRows.length}, the first ${first}`,
+      );
+    }
+    if (this.#spanning > 0) {
+      const { line, lines } = this.#longest;
+      notices.push(
+        `rows that span several lines: ${this.#spanning}, the longest ${lines} lines from ${this.#file}:${line}; ` +
+          "if those are rows of their own, quotes that are plain text have to be doubled",
+      );
+    }
+    return notices.map((notice) => `${this.#file}: ${notice}`);
   }
 
   #header(line: number, columns: readonly string[]): void {
@@ -88,7 +119,7 @@ export class DatasetBuilder {
     const needed: readonly Column[] = this.#requireLabels ? ["text", "label"] : ["text"];
     const missing = needed.filter((column) => !columns.includes(this.#names[column]));
     if (missing.length === 0) return;
-    const hint = separatorHint(columns, needed) ?? "the columns are text[,text_b],label";
+    const separator = separatorHint(columns, needed);
     throw new DataError(
       "ERR_COLUMN",
       `${this.#file}: the first row must name the columns`,
@@ -96,7 +127,7 @@ export class DatasetBuilder {
         path: `${this.#file}:${line}`,
         expected: `a column "${column}"`,
         received: columns.map((name) => `"${brief(name)}"`).join(", "),
-        hint,
+        hint: separator ?? renameHint(columns, column) ?? "the columns are text[,text_b],label",
       })),
     );
   }
@@ -130,11 +161,7 @@ export class DatasetBuilder {
     const value = fields[this.#names[column]];
     if (value === undefined || value === null) {
       if (column === "text") {
-        this.#report(
-          line,
-          'a "text"',
-          `only ${Object.keys(fields).slice(0, 10).map(brief).join(", ") || "{}"}`,
-        );
+        this.#report(line, 'a "text"', only(fields), renameHint(Object.keys(fields), "text"));
       }
       return undefined;
     }
@@ -155,39 +182,34 @@ export class DatasetBuilder {
     if (!this.#requireLabels) return undefined;
     if (typeof value === "number") this.#report(line, "a class as label", `${value}`, REGRESSION);
     else {
-      const received = value === undefined || value === "" ? "none" : brief(JSON.stringify(value));
-      this.#report(line, "a string or an integer as label", received);
+      const received =
+        field === undefined ? only(fields) : value === "" ? "none" : brief(JSON.stringify(value));
+      const hint = field === undefined ? renameHint(Object.keys(fields), "label") : undefined;
+      this.#report(line, "a string or an integer as label", received, hint);
     }
     return undefined;
   }
 
   #report(line: number, expected: string, received: string, hint?: string): void {
     this.#problems++;
-    if (this.#issues.length >= MAX_ISSUES) return;
-    this.#issues.push({ path: `${this.#file}:${line}`, expected, received, ...(hint ? { hint } : {}) });
+    const key = JSON.stringify([expected, received]);
+    const same = this.#issues.get(key);
+    if (same) same.rows++;
+    if (same || this.#issues.size >= MAX_ISSUES) return;
+    const issue = { path: `${this.#file}:${line}`, expected, received, ...(hint ? { hint } : {}) };
+    this.#issues.set(key, { issue, rows: 1 });
   }
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** What is there of a row that lacks a field. */
+function only(fields: Fields): string {
+  const given = Object.keys(fields).filter((name) => fields[name] !== undefined && fields[name] !== null);
+  return `only ${given.slice(0, 10).map(brief).join(", ") || "{}"}`;
+}
+
 const REGRESSION = "regression is not supported yet";
-
-/** The column of that name: as it is written, else the only one that differs in case alone. */
-function nameIn(columns: readonly string[], name: Column): string {
-  if (columns.includes(name)) return name;
-  const alike = columns.filter((column) => column.toLowerCase() === name);
-  return alike.length === 1 ? alike[0]! : name;
-}
-
-/** When the header has the columns that are needed once it is split at another separator. */
-function separatorHint(columns: readonly string[], needed: readonly Column[]): string | undefined {
-  const found = OTHER_SEPARATORS.find(([separator]) => {
-    const cells = columns.flatMap((column) => column.split(separator));
-    const names = cells.map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
-    return needed.every((column) => names.includes(nameIn(names, column)));
-  });
-  return found?.[1];
-}
 
 /**
  * CSV knows no types: labels that are all integers as JSON writes them become numbers, as do whole numbers some of which have

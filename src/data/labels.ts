@@ -1,6 +1,8 @@
 /** Class names and their indices: the order of the logits. */
 import { DataError, type Issue } from "../errors.js";
 import { closest } from "./closest.js";
+import { contradictionNotice, spellingNotice } from "./doubtful-labels.js";
+import { placeOf } from "./rows.js";
 import { brief } from "./table.js";
 import type { Dataset, LabelMap } from "./types.js";
 
@@ -60,8 +62,8 @@ function refuseBlanks(dataset: Dataset): void {
 }
 
 /**
- * What a user should know of the classes, a sentence each: how many there are, always and first; that label is hardly a class;
- * which classes are not measured.
+ * What a user should know of the classes, a sentence each: how many there are, always and first; labels that are
+ * probably mistakes; which classes are not measured.
  *
  * @param others files that are scored.
  */
@@ -79,6 +81,9 @@ export function classNotices(train: Dataset, others: readonly Dataset[], { names
     notices.push(
       `${train.path}: ${single} of ${rows.size} classes have a single row: is label a column of ids, or exchanged with text?`,
     );
+  }
+  for (const notice of [spellingNotice(train, rows), contradictionNotice(train)]) {
+    if (notice) notices.push(notice);
   }
   for (const other of others) {
     const there = labelCounts(other);
@@ -164,11 +169,6 @@ function unknownLabel(dataset: Dataset, row: number, label: string, labels: Labe
     received: `"${brief(label)}"`,
     ...(near === undefined ? {} : { hint: `did you mean "${brief(near)}"?` }),
   };
-}
-
-/** "train.csv:12 (row 11)": the line, and the row counted from 1 without the header. */
-export function placeOf(dataset: Dataset, row: number): string {
-  return `${dataset.path}:${dataset.lines[row] ?? row + 1} (row ${row + 1})`;
 }
 
 /** Order by code point, as Python compares strings; JavaScript's own order is by UTF-16 unit. */

@@ -3,9 +3,10 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import path from "node:path";
 import { DataError } from "../errors.js";
+import { csvRows } from "./csv.js";
 import { DatasetBuilder } from "./dataset-builder.js";
 import { type Line, readLines } from "./lines.js";
-import { csvRows, jsonlRows, type TableRow } from "./table.js";
+import { jsonlRows, type TableRow } from "./table.js";
 import type { Dataset } from "./types.js";
 
 export interface ReadOptions {
@@ -20,8 +21,8 @@ export interface ReadOptions {
  * all else CSV. Whether a CSV has tabs or semicolons for commas is never guessed.
  *
  * @param file path, or "-" for standard input.
- * @throws DataError with at most 10 problems, each naming its line: ERR_DATA_FILE (cannot be opened), ERR_EMPTY (no rows),
- *   ERR_COLUMN (no text or label column), ERR_ROWS (bad rows), ERR_ENCODING, ERR_LINE_TOO_LONG, ERR_CSV.
+ * @throws DataError with at most 10 kinds of problem, each naming its first line: ERR_DATA_FILE (cannot be opened),
+ *   ERR_EMPTY (no rows), ERR_COLUMN (no text or label column), ERR_ROWS (bad rows), ERR_ENCODING, ERR_LINE_TOO_LONG, ERR_CSV.
  */
 export async function readDataset(file: string, options: ReadOptions): Promise<Dataset> {
   const hash = createHash("sha256");

@@ -15,7 +15,7 @@ export interface Dataset {
   readonly lines: Int32Array;
   /** sha256 of the file's bytes, hex. */
   readonly hash: string;
-  /** What the user should know: columns that are not used, rows with an empty text. */
+  /** What the user should know: columns that are not used, rows that are empty or span several lines. */
   readonly notices: readonly string[];
 }
 

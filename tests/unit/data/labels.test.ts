@@ -125,6 +125,43 @@ describe("what is said of the classes", () => {
   });
 });
 
+describe("labels that are probably mistakes", () => {
+  const notices = (rows: readonly (readonly [text: string, label: string | number])[]) => {
+    const train = datasetOf(
+      "train.csv",
+      rows.map(([text, label]) => ({ text, label })),
+      { requireLabels: true },
+    );
+    return classNotices(train, [], buildLabelMap(train)).slice(1);
+  };
+
+  test("spellings of one word: case, Unicode forms", () => {
+    const labels = ["Yes", "no", "yes", "YES", "Yes", "no", "caf\u00e9", "cafe\u0301"];
+    expect(notices(labels.map((label, i) => [`t${i}`, label])).at(-1)).toBe(
+      "train.csv: labels that differ only in case or Unicode form are classes of their own: " +
+        '"Yes" (2 rows) and "yes" (1 row) and "YES" (1 row), "caf\u00e9" (1 row) and "cafe\u0301" (1 row)',
+    );
+    const many = ["a", "b", "c", "d"].flatMap((label) => [label, label, label.toUpperCase()]);
+    expect(notices(many.map((label, i) => [`t${i}`, label])).at(-1)).toMatch(/"c" .*"C" \(1 row\), …$/);
+  });
+
+  test("one text with several labels", () => {
+    const agree = [
+      ["a", 1],
+      ["b", 0],
+      ["a", "1"],
+      ["b", 0],
+    ] as const;
+    expect(notices(agree)).toEqual([]);
+    expect(notices([...agree, ["b", 1]])).toEqual([
+      'train.csv: 1 text has more than one label, the first "0" at train.csv:2 (row 2) and "1" at train.csv:5 (row 5)',
+    ]);
+    expect(notices([...agree, ["b", 1], ["b", 1], ["a", 0]])).toEqual([
+      expect.stringContaining("2 texts have more than one label, the first"),
+    ]);
+  });
+});
+
 test("closest", () => {
   expect(closest("beta3", ["beta1", "epsilon"])).toBe("beta1");
   expect(closest("ABC", ["abc"])).toBe("abc");

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { datasetOf, readDataset } from "../../../src/data/reader.js";
+import type { Dataset } from "../../../src/data/types.js";
 import { DataError } from "../../../src/errors.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "permafrost-reader-"));
@@ -31,14 +32,18 @@ async function failure(place: string, requireLabels = true): Promise<{ code: str
 describe("what is read", () => {
   test("CSV: quotes, commas, line breaks in quotes, CRLF, a byte order mark", async () => {
     const csv = '\uFEFFtext,label\r\n"a, ""b""",x\r\n"two\r\nlines",y\r\n\r\n5" disk,x\r\n';
-    const dataset = await read(file("csv", csv));
+    const place = file("csv", csv);
+    const dataset = await read(place);
     expect(dataset.examples).toEqual([
       { text: 'a, "b"', label: "x" },
       { text: "two\r\nlines", label: "y" },
       { text: '5" disk', label: "x" },
     ]);
     expect(Array.from(dataset.lines)).toEqual([2, 3, 6]);
-    expect(dataset.notices).toEqual([]);
+    expect(dataset.notices).toEqual([
+      `${place}: rows that span several lines: 1, the longest 2 lines from ${place}:3; ` +
+        "if those are rows of their own, quotes that are plain text have to be doubled",
+    ]);
     expect(dataset.hash).toMatch(/^[0-9a-f]{64}$/);
   });
 
@@ -129,6 +134,50 @@ describe("what is read", () => {
     ]);
   });
 
+  test("CSV: what a quote is, where a record ends", async () => {
+    const texts = async (csv: string) =>
+      (await read(file("csv", `text,text_b\n${csv}`), false)).examples.map(({ text, textB }) => [
+        text,
+        textB,
+      ]);
+    expect(await texts('"",""""\n')).toEqual([["", '"']]);
+    expect(await texts('"a\n\n""b"",\n","c"\r\nd,')).toEqual([
+      ['a\n\n"b",\n', "c"],
+      ["d", ""],
+    ]);
+    expect(await texts('a"b"c, "d"\n\n\r\n"e","f"')).toEqual([
+      ['a"b"c', ' "d"'],
+      ["e", "f"],
+    ]);
+  });
+
+  test("the longest of the rows that span several lines is named: two plain quotes may have made it", async () => {
+    const place = file("tsv", 'text\tlabel\n"a\nb"\tx\nc\tx\n"d\ty\ne\tx\nf g"\ty\n');
+    const { examples, notices } = await read(place);
+    expect(examples).toHaveLength(3);
+    expect(notices).toEqual([
+      expect.stringContaining(`several lines: 2, the longest 3 lines from ${place}:5;`),
+    ]);
+  });
+
+  test("rows whose every field is empty are skipped; the lines of the others stay", async () => {
+    const place = file("csv", "text,label\na,x\n,\nb,y\n,,,\n , \n");
+    const { lines, notices } = await read(place);
+    expect(Array.from(lines)).toEqual([2, 4]);
+    expect(notices).toEqual([`${place}: rows skipped because every field is empty: 3, the first ${place}:3`]);
+    expect((await failure(file("csv", "text,label\n,\nb,\n"))).text).toMatch(
+      /1 row cannot be used\n {2}FILE:3 .* received none$/,
+    );
+    expect((await failure(file("csv", "text,label\n,\n"))).code).toBe("ERR_EMPTY");
+  });
+
+  test("predictions are one a row: only at the end are empty rows skipped", async () => {
+    const { lines, notices } = await read(file("csv", "text,text_b\na,b\n,\nc,d\n,\n"), false);
+    expect(Array.from(lines)).toEqual([2, 3, 4]);
+    expect(notices[1]).toMatch(/every field is empty: 1, the first .*:5$/);
+    expect((await read(file("csv", 'text\na\n""\n'), false)).examples).toHaveLength(2);
+  });
+
   test("without labels, and labels that cannot be used, when only predicting", async () => {
     const dataset = await read(
       file("jsonl", '{"text":"a"}\n{"text":"b","label":3.5}\n{"text":"c","label":2}\n'),
@@ -151,13 +200,14 @@ describe("what is read", () => {
   test("any chunking gives the same rows", async () => {
     const text = `text,label\n${Array.from({ length: 500 }, (_, i) => `"né ${i}\nx",${i % 3}`).join("\n")}\n`;
     const whole = await read(file("csv", text));
+    const alike = (dataset: Dataset) => ({ ...dataset, path: "", notices: [] });
     const bytes = Buffer.from(text);
     for (const size of [1, 7, 4096]) {
       const stdin = (async function* () {
         for (let i = 0; i < bytes.length; i += size) yield bytes.subarray(i, i + size);
       })();
       const pieces = await readDataset("-", { requireLabels: true, stdin });
-      expect({ ...pieces, path: "" }).toEqual({ ...whole, path: "" });
+      expect(alike(pieces)).toEqual(alike(whole));
     }
   });
 
@@ -185,7 +235,7 @@ describe("what is refused", () => {
     const { code, text } = await failure(file("csv", "sentence,y\na,b\n"));
     expect(code).toBe("ERR_COLUMN");
     expect(text).toContain('expected a column "text", received "sentence", "y"');
-    expect(text).toContain('expected a column "label"');
+    expect(text).toMatch(/"text".*; rename "sentence" to "text"\n.*"label".*; rename "y" to "label"$/);
     expect((await failure(file("csv", "text,label,text\na,b,c\n"))).text).toContain('received "text" twice');
   });
 
@@ -195,6 +245,7 @@ describe("what is refused", () => {
     ["csv", "text\tlabel\na\tx\n", "separated by tabs: save the file with commas, or name it .tsv"],
     ["tsv", "text,label\na,x\n", "separated by commas: name the file .csv"],
     ["csv", "text;y\na;x\n", "the columns are text[,text_b],label"],
+    ["csv", '"text" ,label\na,x\n', "the columns are text[,text_b],label"],
   ])("a header with another separator is named, not guessed: %s %j", async (extension, contents, hint) => {
     const { code, text } = await failure(file(extension, contents));
     expect([code, text]).toEqual(["ERR_COLUMN", expect.stringContaining(hint)]);
@@ -233,10 +284,44 @@ describe("what is refused", () => {
   });
 
   test("many bad rows: the first ten, and how many", async () => {
-    const { text } = await failure(file("jsonl", '{"text":1,"label":"x"}\n'.repeat(25)));
+    const rows = Array.from({ length: 25 }, (_, i) => `{"text":${i},"label":"x"}\n`);
+    const { text } = await failure(file("jsonl", rows.join("")));
     expect(text).toContain("25 rows cannot be used");
     expect(text.split("\n").length).toBe(11);
-    expect(text).toMatch(/FILE:10 +expected "text" as a string, received 1$/m);
+    expect(text).toMatch(/FILE:10 +expected "text" as a string, received 9$/m);
+  });
+
+  test("the same problem in many rows is said once, with the first of them and how many", async () => {
+    const rows = '{"text":"a","label":"x"}\n'.concat('{"sentence":"a","labels":1}\n'.repeat(12), "7\n");
+    expect((await failure(file("jsonl", rows))).text.split("\n")).toEqual([
+      "FILE: 13 rows cannot be used",
+      expect.stringMatching(
+        /:2 +expected a "text", received only sentence, labels, in 12 rows; rename "sentence" to "text"$/,
+      ),
+      expect.stringMatching(
+        /:2 +expected a string or an integer as label, received only sentence, labels, in 12 rows; rename "labels" to "label"$/,
+      ),
+      expect.stringMatching(/:14 +expected one JSON object, received 7$/),
+    ]);
+  });
+
+  test.each([
+    [{ text: "a", labels: 1 }, 'only text, labels; rename "labels" to "label"'],
+    [{ text: "a", stars: 1 }, "only text, stars"],
+    [{ text: "a" }, "only text"],
+    [{ Text: "a", label: 1 }, 'only Text, label; rename "Text" to "text"'],
+    [{ text: null, label: 1 }, "only label"],
+    [
+      { premise: "a", hypothesis: "b", label: 1 },
+      'only premise, hypothesis, label; rename "premise" to "text" and "hypothesis" to "text_b"',
+    ],
+    [
+      { question: "a", sentence: "b", label: 1 },
+      'only question, sentence, label; rename "question" to "text" and "sentence" to "text_b"',
+    ],
+  ])("a key that is missing: what is there, and which of it may be meant: %j", async (row, received) => {
+    const { text } = await failure(file("jsonl", JSON.stringify(row)));
+    expect(text.split("received ")[1]).toBe(received);
   });
 
   test("rows of every other wrong kind", async () => {
@@ -261,6 +346,28 @@ describe("what is refused", () => {
     expect(code).toBe("ERR_CSV");
     expect(text).toContain("inside quotes");
   });
+
+  // Two plain quotes would make one text of all the rows between them.
+  test.each([
+    [
+      "tsv",
+      'text\tlabel\na\tx\n"b\ty\nc\tx\nd "e" f\ty\n',
+      '3 +expected a tab .*, received "e\\\\" f\\\\ty" on line 5;',
+    ],
+    ["csv", 'text,label\n"Yes" he said,x\n', '2 +expected a comma .*, received " he said,x";'],
+    ["csv", 'text,text_b,label\n"a\nb","c\nd"e,x\n', '3 +expected a comma .*, received "e,x" on line 4;'],
+    ["csv", 'text,label\n"a" ,x\n', '2 +expected a comma .*, received " ,x";'],
+  ])(
+    "text after a closing quote, with the line on which the field begins: %s %j",
+    async (extension, contents, place) => {
+      const { code, text } = await failure(file(extension, contents));
+      expect(code).toBe("ERR_CSV");
+      expect(text).toMatch(new RegExp(`FILE:${place}`));
+      expect(text).toContain(
+        '; write such a text in quotes with its own doubled ("""Yes"" he said"), or the file as JSONL',
+      );
+    },
+  );
 
   test("one endless line costs bounded memory", async () => {
     const chunk = Buffer.alloc(1 << 20, "x");
