@@ -47,6 +47,9 @@ export type { SearchResult } from "./search/search.js";
 export type { TrainResult } from "./train/fine-tune.js";
 export type { CacheUse } from "./train/totals.js";
 
+/** JavaScript may give none: what is missing is then said as of any options. */
+const orNone = <T extends object>(options: T): T => options ?? ({} as T);
+
 interface Abortable {
   /** Stops the work; the run rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -61,18 +64,20 @@ interface Abortable {
  * @example
  * const { rates } = await search({ model: "minilm", train: "train.jsonl", validation: "dev.jsonl", test: "test.jsonl" });
  */
-export function search({ signal, ...options }: SearchOptions & Abortable): Run<SearchEvent, SearchResult> {
+export function search(options: SearchOptions & Abortable): Run<SearchEvent, SearchResult> {
+  const { signal, ...given } = orNone(options);
   return new Run(async (emit, stop) => {
-    const { config, warnings } = resolve(searchOptions, options);
+    const { config, warnings } = resolve(searchOptions, given);
     for (const message of warnings) emit({ type: "notice", message });
     return runSearch(config, emit, stop);
   }, signal);
 }
 
 /** Trains one configuration and writes a model folder to `outputDir`. */
-export function fineTune({ signal, ...options }: TrainOptions & Abortable): Run<TrainEvent, TrainResult> {
+export function fineTune(options: TrainOptions & Abortable): Run<TrainEvent, TrainResult> {
+  const { signal, ...given } = orNone(options);
   return new Run(async (emit, stop) => {
-    const { config, warnings } = resolve(trainOptions, options);
+    const { config, warnings } = resolve(trainOptions, given);
     for (const message of warnings) emit({ type: "notice", message });
     return runFineTune(config, emit, stop);
   }, signal);

@@ -3,6 +3,26 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { ConfigError } from "../errors.js";
 
+/** As short as a comparison can be: minutes on two cores. A search of one's own deserves more trials and seeds. */
+const SIZES = { num_train_epochs: 10, n_trials: 10, n_seeds: 3, output_dir: "permafrost-demo-out" };
+
+/** In the package. */
+const FILES = {
+  model: "model",
+  train: "data/banking77/train.jsonl",
+  validation: "data/banking77/dev.jsonl",
+  test: "data/banking77/test.jsonl",
+};
+
+const filesIn = (folder: string, join: typeof path.join) =>
+  Object.fromEntries(Object.entries(FILES).map(([name, file]) => [name, join(folder, file)]));
+
+/** For the help, that does without the package. */
+export const demoHelp: Readonly<Record<string, unknown>> = {
+  ...SIZES,
+  ...filesIn("permafrost-demo", path.posix.join),
+};
+
 /** @throws ConfigError ERR_DEMO when the package is not installed. */
 export async function demoDefaults(): Promise<Record<string, unknown>> {
   let folder: string;
@@ -17,7 +37,7 @@ export async function demoDefaults(): Promise<Record<string, unknown>> {
           path: "permafrost-demo",
           expected: "an installed package",
           received: "none",
-          hint: "npm install permafrost-demo",
+          hint: "a clone of permafrost has it; elsewhere, npm pack packages/demo there and install the file here",
         },
       ],
       { cause },
@@ -26,16 +46,5 @@ export async function demoDefaults(): Promise<Record<string, unknown>> {
   // Shorter to read, and a report then says nothing of the machine.
   const near = path.relative(process.cwd(), folder);
   if (!near.startsWith("..")) folder = near;
-  const data = path.join(folder, "data", "banking77");
-  return {
-    model: path.join(folder, "model"),
-    train: path.join(data, "train.jsonl"),
-    validation: path.join(data, "dev.jsonl"),
-    test: path.join(data, "test.jsonl"),
-    // As short as a comparison can be: minutes on two cores. A search of one's own deserves more trials and seeds.
-    num_train_epochs: 10,
-    n_trials: 10,
-    n_seeds: 3,
-    output_dir: "permafrost-demo-out",
-  };
+  return { ...SIZES, ...filesIn(folder, path.join) };
 }

@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { ELSEWHERE, insteadOf } from "../config/elsewhere.js";
 import type { OptionSpec } from "../config/option.js";
 import { findOption, namesBeside, type Resolved, resolve } from "../config/resolve.js";
-import { ConfigError } from "../errors.js";
+import { ConfigError, type Issue } from "../errors.js";
 
 type Table = Record<string, OptionSpec>;
 
@@ -18,12 +18,21 @@ const GROUPS: Readonly<Record<OptionSpec["group"], string>> = {
   machine: "Machine:",
 };
 
-/** `--learning_rate`, or `--n-trials` for the options Optuna has. */
-export const flagOf = (name: string, spec: OptionSpec) =>
-  `--${spec.hyphens ? name.replace(/_/g, "-") : name}`;
+/** Of the flag: `learning_rate`, or `n-trials` for the options Optuna has. */
+const spellingIn = (table: Table) => (name: string) =>
+  table[name]?.hyphens ? name.replace(/_/g, "-") : name;
 
-/** Adds a flag for every option of the table, and --config. Checking is `readOptions`'s, so that all problems come at once. */
-export function addFlags(command: Command, table: Table): Command {
+/**
+ * Adds a flag for every option of the table, and --config. Checking is `readOptions`'s, so that all problems come at once.
+ *
+ * @param defaults of the command, that win over the table's.
+ */
+export function addFlags(
+  command: Command,
+  table: Table,
+  defaults: Readonly<Record<string, unknown>> = {},
+): Command {
+  const spell = spellingIn(table);
   command.addOption(
     new Option("--config <file>", "JSON file with any of these options; flags win over it").helpGroup(
       "Output:",
@@ -33,27 +42,34 @@ export function addFlags(command: Command, table: Table): Command {
     for (const [name, spec] of Object.entries(table)) {
       if (spec.group !== group) continue;
       const value = spec.kind === "boolean" ? "[true|false]" : `<${valueName(spec)}>`;
-      const fallback = spec.schema.safeParse(undefined);
-      const shown = fallback.success && fallback.data !== undefined && !isEmpty(fallback.data);
-      const doc = shown ? `${spec.doc} (default: ${textOf(fallback.data)})` : spec.doc;
-      command.addOption(new Option(`${flagOf(name, spec)} ${value}`, doc).helpGroup(GROUPS[group]));
+      const fallback = name in defaults ? defaults[name] : spec.schema.safeParse(undefined).data;
+      const shown = fallback !== undefined && !isEmpty(fallback);
+      const said = name in defaults ? spec.doc.replace(/; default: .*$/, "") : spec.doc;
+      const text = said.replace(/\w+/g, spell);
+      const doc = shown ? `${text} (default: ${textOf(fallback)})` : text;
+      command.addOption(new Option(`--${spell(name)} ${value}`, doc).helpGroup(GROUPS[group]));
+      if (spec.kind === "boolean") command.addOption(new Option(`--no-${spell(name)}`).hideHelp());
       for (const name of namesBeside(spec)) command.addOption(new Option(`--${name} [value]`).hideHelp());
     }
   }
   // Taken, for `resolve` to refuse with what to use instead.
-  for (const name of ELSEWHERE) command.addOption(new Option(`--${name} [value]`).hideHelp());
-  return command.allowExcessArguments(false);
+  for (const name of ELSEWHERE)
+    if (!findOption(table, name) && insteadOf(table, name))
+      command.addOption(new Option(`--${name} [value]`).hideHelp());
+  return command.allowExcessArguments();
 }
 
 /** Flags in the spelling `addFlags` registered: `--learning-rate` and `--learning_rate` are the same. */
 export function normaliseFlags(argv: readonly string[], table: Table): string[] {
+  const spell = spellingIn(table);
   return argv.map((argument) => {
     const match = /^--([A-Za-z][\w-]*)(=.*)?$/s.exec(argument);
     if (!match) return argument;
-    const snake = match[1]!.replace(/-/g, "_");
-    const spec = Object.hasOwn(table, snake) ? table[snake] : undefined;
-    if (spec) return flagOf(snake, spec) + (match[2] ?? "");
-    return findOption(table, snake) || insteadOf(snake) ? `--${snake}${match[2] ?? ""}` : argument;
+    const [, flag, value = ""] = match;
+    const snake = flag!.replace(/-/g, "_");
+    const without = snake.replace(/^no_/, "");
+    if (without !== snake && Object.hasOwn(table, without)) return `--no-${spell(without)}${value}`;
+    return findOption(table, snake) || insteadOf(table, snake) ? `--${spell(snake)}${value}` : argument;
   });
 }
 
@@ -71,14 +87,16 @@ export async function readOptions<T extends Table>(
   let file: string | undefined;
   for (const option of command.options) {
     const key = option.attributeName();
-    if (command.getOptionValueSource(key) !== "cli") continue;
-    const name = option.long!.slice(2).replace(/-/g, "_");
+    // `--no-baseline` says false of the option --baseline.
+    if (option.negate || command.getOptionValueSource(key) !== "cli") continue;
+    const flag = option.long!.slice(2);
+    const name = flag.replace(/-/g, "_");
     if (name === "config") file = command.getOptionValue(key) as string;
     const known = findOption(table, name);
     const value: unknown = command.getOptionValue(key);
     if (known)
-      given[name] = readText(value, name === known ? table[known]!.kind : aliasKind(table[known]!, name));
-    else if (insteadOf(name)) given[name] = value;
+      given[flag] = readText(value, name === known ? table[known]!.kind : aliasKind(table[known]!, name));
+    else if (insteadOf(table, name)) given[flag] = value;
   }
   const fromFile = file === undefined ? {} : await readConfigFile(file);
   const beneath = (values: Readonly<Record<string, unknown>>, above: Readonly<Record<string, unknown>>) => {
@@ -89,7 +107,18 @@ export async function readOptions<T extends Table>(
   };
   const named = { ...beneath(fromFile, given), ...given };
   const source = file === undefined ? "the command line" : `${file} and the command line`;
-  return resolve(table, { ...beneath(defaults, named), ...named }, source);
+  return resolve(
+    table,
+    { ...beneath(defaults, named), ...named },
+    { source, spell: spellingIn(table), issues: loose(command.args) },
+  );
+}
+
+/** Words that belong to no flag: `--freeze embeddings layer.0`. */
+function loose(words: readonly string[]): Issue[] {
+  if (words.length === 0) return [];
+  const hint = "separate the parts of a list by commas (a,b,c), and quote a value with blanks";
+  return [{ path: words.join(" "), expected: "a flag before each value", received: "none", hint }];
 }
 
 const aliasKind = (spec: OptionSpec, alias: string) =>

@@ -8,10 +8,11 @@ import { Command, CommanderError, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";
 import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";
 import { version } from "../index.js";
-import { demoDefaults } from "./demo.js";
+import { demoDefaults, demoHelp } from "./demo.js";
 import { doctor } from "./doctor.js";
 import { exitCodeOf, messageOf } from "./exit.js";
 import { addFlags, normaliseFlags, readOptions } from "./flags.js";
+import { inWidth } from "./help.js";
 import { predictCommand } from "./predict.js";
 import { reportCommand } from "./report.js";
 import { searchCommand } from "./search.js";
@@ -35,7 +36,7 @@ export interface Context {
 export function buildProgram(
   run: (command: Command, work: (context: Context) => Promise<void>) => Promise<void>,
 ): Command {
-  const program = new Command("permafrost")
+  const program = inWidth(new Command("permafrost"))
     .description(
       "Searches a learning rate for each layer of a pretrained transformer (0 = frozen), trains the winner, and says whether it helped.",
     )
@@ -68,6 +69,7 @@ export function buildProgram(
   const demo = addFlags(
     add("demo", "search on the model and the banking questions of permafrost-demo").addOption(events()),
     searchOptions,
+    demoHelp,
   );
   demo.action(() =>
     run(demo, async (context) =>

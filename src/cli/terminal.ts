@@ -58,7 +58,7 @@ export function openTerminal(options: TerminalOptions = {}): Terminal {
   const terminal: Terminal = {
     isTerminal,
     color,
-    width: Math.max(40, Math.min(120, stdout.columns ?? 100)),
+    width: Math.min(120, columnsOf(stdout) ?? 100),
     out(text) {
       clear();
       write(stdout, text.endsWith("\n") ? text : `${text}\n`);
@@ -81,6 +81,12 @@ export function openTerminal(options: TerminalOptions = {}): Terminal {
     },
   };
   return terminal;
+}
+
+/** Of the terminal, else what COLUMNS says, for a pipe; undefined when neither does. At least 40. */
+export function columnsOf(stream: NodeJS.WriteStream): number | undefined {
+  const columns = stream.columns || Number.parseInt(process.env.COLUMNS ?? "", 10);
+  return columns > 0 ? Math.max(40, columns) : undefined;
 }
 
 const listeners = new Map<NodeJS.WriteStream, (error: NodeJS.ErrnoException) => void>();

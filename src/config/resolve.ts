@@ -11,44 +11,59 @@ export interface Resolved<T extends Record<string, OptionSpec>> {
   readonly warnings: readonly string[];
 }
 
+/** Where options come from, for the error. */
+export interface Origin {
+  /** "options", "search.json". */
+  readonly source?: string;
+  /** How names are spelled there, for a hint at an option when what was given could be either: `epochs`. @default camelCase */
+  readonly spell?: (name: string) => string;
+  /** Found already, to be told with the rest. */
+  readonly issues?: readonly Issue[];
+}
+
 /**
  * Checks options of any spelling (`learning_rate`, `learningRate`, `learning-rate`) against a table and fills in defaults.
- * `undefined` counts as not given.
+ * `undefined` counts as not given. Problems name an option as it was given.
  *
- * @param source what the options came from, for the error: "options", "search.json".
  * @throws ConfigError ERR_CONFIG with every problem at once.
  */
 export function resolve<T extends Record<string, OptionSpec>>(
   table: T,
   given: Readonly<Record<string, unknown>>,
-  source = "options",
+  { source = "options", spell = camelCase, issues: found = [] }: Origin = {},
 ): Resolved<T> {
-  const issues: Issue[] = [];
+  const issues = [...found];
   const warnings: string[] = [];
   const values: Record<string, unknown> = {};
+  const keys: Record<string, string> = {};
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue;
     const name = findOption(table, key);
+    const spelled = spellingOf(key, spell);
     if (!name) {
-      issues.push(unknownOption(table, key));
+      issues.push(unknownOption(table, key, spelled));
       continue;
     }
     const alias = snakeCase(key) === name ? undefined : snakeCase(key);
     if (alias && table[name]!.aliases?.includes(alias))
-      warnings.push(`${key} is an old name of ${name}; use ${name}`);
+      warnings.push(`${key} is an old name of ${spelled(name)}; use ${spelled(name)}`);
     if (name in values) {
-      issues.push({ path: key, expected: "each option once", received: `${name} twice` });
+      issues.push({ path: key, expected: "each option once", received: `${spelled(name)} twice` });
       continue;
     }
     const flagged = alias === undefined ? undefined : table[name]!.aliasValues?.[alias];
     if (flagged !== undefined && (value === false || value === "false")) continue;
     values[name] = flagged !== undefined ? flagged : value;
+    keys[name] = key;
   }
   const config: Record<string, unknown> = {};
   for (const [name, spec] of Object.entries(table)) {
     const parsed = spec.schema.safeParse(values[name]);
     if (parsed.success) config[camelCase(name)] = parsed.data;
-    else issues.push(...parsed.error.issues.map((issue) => toIssue(name, issue, values[name], spec)));
+    else
+      issues.push(
+        ...parsed.error.issues.map((issue) => toIssue(keys[name] ?? name, issue, values[name], spec)),
+      );
   }
   if (issues.length > 0) {
     const problems = issues.length === 1 ? "1 problem" : `${issues.length} problems`;
@@ -70,14 +85,22 @@ export const namesBeside = (spec: OptionSpec): readonly string[] => [
   ...(spec.synonyms ?? []),
 ];
 
-function unknownOption(table: Record<string, OptionSpec>, key: string): Issue {
-  const instead = insteadOf(snakeCase(key));
+function unknownOption(
+  table: Record<string, OptionSpec>,
+  key: string,
+  spelled: (name: string) => string,
+): Issue {
   const near = closest(snakeCase(key), Object.keys(table));
-  const hint = instead ?? (near && `did you mean ${near}?`);
+  const said = insteadOf(table, snakeCase(key)) ?? (near && `did you mean ${near}?`);
+  const hint = said?.replace(/\w+/g, (word) => (Object.hasOwn(table, word) ? spelled(word) : word));
   return { path: key, expected: "a known option", received: "an unknown one", ...(hint ? { hint } : {}) };
 }
 
-const snakeCase = (key: string) =>
+/** The spelling of a name that is written beside `key`: the one the key itself has, where it has one. */
+const spellingOf = (key: string, otherwise: (name: string) => string) =>
+  /[_-]/.test(key) ? (name: string) => name : /[A-Z]/.test(key) ? camelCase : otherwise;
+
+export const snakeCase = (key: string) =>
   key.replace(/-/g, "_").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 function toIssue(name: string, issue: z.core.$ZodIssue, value: unknown, spec: OptionSpec): Issue {

@@ -15,6 +15,8 @@ const range = z.tuple([positive, positive]).refine(([low, high]) => low <= high,
 const fraction = z.number().min(0).lt(1);
 /** The addon takes no more (native/addon/addon.cc). */
 const MOST_THREADS = 1024;
+/** Eight times as much, for the temporary file, is what the addon can count in bytes. */
+const MOST_CACHE_GIB = 2 ** 20 - 1;
 
 const model = {
   model: option(z.string().min(1), {
@@ -52,7 +54,7 @@ const machine = {
     group: "machine",
     doc: "keep outputs of the frozen prefix per text, across epochs and trials; same bits either way",
   }),
-  cache_gib: option(z.number().min(0).default(1), {
+  cache_gib: option(z.number().min(0).max(MOST_CACHE_GIB).default(1), {
     kind: "number",
     group: "machine",
     doc: "memory the cache may take, GiB; what does not fit moves to a temporary file of up to 8 times as much",
@@ -224,7 +226,7 @@ export const trainOptions = {
   learning_rate_per_layer: option(z.record(z.string(), z.number().min(0)).default({}), {
     kind: "json",
     group: "freezing",
-    doc: 'peak rate of a group, as JSON: {"embeddings":0,"layer.0":0,"layer.5":2e-5,"head":1e-3}; exactly 0 freezes it',
+    doc: 'peak rate of a group, as JSON: {"embeddings": 0, "layer.0": 0, "layer.5": 2e-5, "head": 1e-3}; exactly 0 freezes it',
   }),
   layer_lr_decay: option(z.number().positive().max(1).default(1), {
     kind: "number",
@@ -356,7 +358,16 @@ export const searchOptions = {
 };
 
 /** Options of `loadModel` and `permafrost predict`. */
-export const predictOptions = { ...model, ...encoding, ...machine };
+export const predictOptions = {
+  ...model,
+  ...encoding,
+  max_length: option(count(2).optional(), {
+    kind: "number",
+    group: "data",
+    doc: "tokens a text is cut at, special tokens included; default: what the model was trained with by permafrost, else 128",
+  }),
+  ...machine,
+};
 
 export type TrainOptions = InputOf<typeof trainOptions>;
 export type SearchOptions = InputOf<typeof searchOptions>;

@@ -54,14 +54,19 @@ function blockText(block: Block, width: number, paint: Paint): string {
   }
 }
 
-/** Drops `detail` columns, then breaks cells at their spaces, the widest first, until the table fits; what still does not is cut. */
+/** No cell is broken narrower than this. */
+const LEAST = 4;
+
+/** Drops `detail` columns, then breaks cells, the widest first, until the table fits. Nothing is cut off. */
 function tableText(table: Table, width: number, paint: Paint): string {
   const shown = table.columns.flatMap((column, i) => (column.detail ? [] : [i]));
   const columns = shown.map((i) => table.columns[i]!);
+  const headings = columns.map((column) => clean(column.label));
   const rows = table.rows.map((row) => shown.map((i) => clean(row[i] ?? "")));
-  const widths = columns.map((column, k) =>
-    Math.max(...[column.label, ...rows.map((row) => row[k]!)].map(length)),
-  );
+  const cells = columns.map((_, k) => rows.map((row) => row[k]!));
+  const longest = (texts: readonly string[]) => Math.max(...texts.map(length));
+  const words = (texts: readonly string[]) => texts.flatMap((text) => text.split(" "));
+  const widths = columns.map((_, k) => longest([headings[k]!, ...cells[k]!]));
   const gap = 2;
   const shrink = (least: readonly number[]) => {
     while (widths.reduce((sum, w) => sum + w, gap * (widths.length - 1)) > width) {
@@ -70,16 +75,14 @@ function tableText(table: Table, width: number, paint: Paint): string {
       widths[widths.findIndex((w, k) => w === widest && w > least[k]!)]! -= 1;
     }
   };
-  // Numbers stay whole; their headings may break.
-  const unbroken = columns.map(({ label, align }, k) => {
-    const cells = rows.map((row) => row[k]!);
-    const parts = align === "right" ? cells : cells.flatMap((cell) => cell.split(" "));
-    return Math.max(...[...label.split(" "), ...parts].map(length));
-  });
-  shrink(unbroken);
-  shrink(columns.map(() => 4));
-  const lines = (cells: readonly string[]) => {
-    const broken = cells.map((cell, k) => wrap(cell, widths[k]!).split("\n"));
+  // What may break, the least of a loss first: at spaces all but numbers, words of headings, numbers at spaces, any word.
+  const unbroken = columns.map(({ align }, k) => (align === "right" ? cells[k]! : words(cells[k]!)));
+  shrink(unbroken.map((texts, k) => longest([...texts, ...words([headings[k]!])])));
+  shrink(unbroken.map((texts) => Math.max(LEAST, longest(texts))));
+  shrink(cells.map((texts) => Math.max(LEAST, longest(words(texts)))));
+  shrink(columns.map(() => LEAST));
+  const lines = (texts: readonly string[]) => {
+    const broken = texts.map((text, k) => wrap(text, widths[k]!, "words too").split("\n"));
     return Array.from({ length: Math.max(...broken.map((parts) => parts.length)) }, (_, i) =>
       broken
         .map((parts, k) => pad(parts[i] ?? "", widths[k]!, columns[k]!))
@@ -87,26 +90,26 @@ function tableText(table: Table, width: number, paint: Paint): string {
         .trimEnd(),
     ).join("\n");
   };
-  const head = lines(columns.map((column) => clean(column.label)));
-  const painted = head.split("\n").map((text) => paint("dim", text));
+  const painted = lines(headings)
+    .split("\n")
+    .map((text) => paint("dim", text));
   return [wrap(clean(table.caption), width), ...painted, ...rows.map(lines)].join("\n");
 }
 
 function pad(cell: string, width: number, column: Column): string {
-  const cut = length(cell) > width ? `${[...cell].slice(0, width - 1).join("")}…` : cell;
-  const space = " ".repeat(width - length(cut));
-  return column.align === "right" ? space + cut : cut + space;
+  const space = " ".repeat(width - length(cell));
+  return column.align === "right" ? space + cell : cell + space;
 }
 
 function length(text: string): number {
   return [...text].length;
 }
 
-/** Breaks at spaces. A number keeps its sign and unit only as far as the words do. */
-function wrap(text: string, width: number): string {
+/** Breaks at spaces; a word that is longer than a line stays whole, unless words are to break too. */
+function wrap(text: string, width: number, breaks?: "words too"): string {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(/\s+/)) {
+  for (const word of text.split(/\s+/).flatMap((word) => (breaks ? pieces(word, width) : [word]))) {
     if (line !== "" && length(line) + 1 + length(word) > width) {
       lines.push(line);
       line = word;
@@ -116,4 +119,8 @@ function wrap(text: string, width: number): string {
   }
   lines.push(line);
   return lines.join("\n");
+}
+
+function pieces(word: string, width: number): string[] {
+  return word.match(new RegExp(`.{1,${width}}`, "gsu")) ?? [];
 }

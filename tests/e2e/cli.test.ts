@@ -35,6 +35,7 @@ const search = [
 function permafrost(args: readonly string[], input?: string) {
   const run = spawnSync(process.execPath, [main, ...args], {
     encoding: "utf8",
+    env: { ...process.env, COLUMNS: "" }, // a width of ours, not of the terminal the tests run in
     ...(input === undefined ? {} : { input }),
   });
   return { status: run.status, stdout: run.stdout, stderr: run.stderr };
@@ -248,14 +249,17 @@ describe("search", () => {
 });
 
 describe("help", () => {
-  test.each([["--help"], ["search", "--help"], ["train", "--help"], ["predict", "--help"]])(
-    "permafrost %s %s",
-    (...args) => {
-      const run = permafrost(args);
-      expect(run.status).toBe(0);
-      expect(run.stdout).toMatchSnapshot();
-    },
-  );
+  test.each([
+    ["--help"],
+    ["search", "--help"],
+    ["train", "--help"],
+    ["predict", "--help"],
+    ["demo", "--help"],
+  ])("permafrost %s %s", (...args) => {
+    const run = permafrost(args);
+    expect(run.status).toBe(0);
+    expect(run.stdout).toMatchSnapshot();
+  });
 
   test("a flag is understood with hyphens and with underscores", () => {
     const missing = (flag: string) => permafrost(["train", ...data, flag, "0"]).stderr;
@@ -282,6 +286,24 @@ describe("what goes wrong", () => {
       () => ["demo", "--config", bad("demo.json", '{"nTrials":20}'), "--model", at("none")],
       2,
       "none: not a model folder",
+    ],
+    [
+      "names of other tools",
+      () => ["search", ...data, "--lr", "1", "--n-jobs", "2"],
+      2,
+      "its name here is lanes",
+    ],
+    [
+      "a list in several words",
+      () => ["train", ...data, "--freeze", "embeddings", "layer.0"],
+      2,
+      "separate the parts of a list by commas",
+    ],
+    [
+      "the output folder of a search for its model",
+      () => ["predict", "--model", at("s1"), "--input", at("dev.jsonl")],
+      2,
+      `did you mean ${at("s1/model")}?`,
     ],
     ["several bad values", () => ["train", ...data, "--seed", "x", "--max_length", "1"], 2, "2 problems"],
     [

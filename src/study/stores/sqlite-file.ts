@@ -70,15 +70,10 @@ function checkSchema(database: Database, url: string): void {
     .map((row) => row.name);
   if (tables.length === 0) {
     // Two processes may create at once: the second sees the first's tables inside its own transaction.
-    database.exec("BEGIN IMMEDIATE");
-    try {
+    inTransaction(database, "BEGIN IMMEDIATE", () => {
       const made = database.prepare("SELECT count(*) AS n FROM sqlite_master WHERE type = 'table'").get()!.n;
       if (made === 0) database.exec(SCHEMA);
-      database.exec("COMMIT");
-    } catch (error) {
-      database.exec("ROLLBACK");
-      throw error;
-    }
+    });
     return;
   }
   if (!tables.includes("alembic_version") || !tables.includes("studies")) {
@@ -114,6 +109,22 @@ function checkPages(database: Database, url: string): void {
   if (verdict !== "ok") throw storeFault(url, { code: "SQLITE_CORRUPT", message: verdict });
 }
 
+export function inTransaction<T>(db: Database, begin: string, work: (db: Database) => T): T {
+  db.exec(begin);
+  try {
+    const result = work(db);
+    db.exec("COMMIT");
+    return result;
+  } catch (error) {
+    try {
+      db.exec("ROLLBACK");
+    } catch {
+      // SQLite rolls back by itself on a full disk; the first error is the one to tell.
+    }
+    throw error;
+  }
+}
+
 export const isBusy = (cause: unknown) => /BUSY|locked/i.test(faultText(cause));
 
 function faultText(cause: unknown): string {
@@ -125,7 +136,8 @@ function faultText(cause: unknown): string {
 export function storeFault(url: string, cause: unknown): StoreError {
   const { message = String(cause) } = cause as { message?: string };
   const text = faultText(cause);
-  const [ours, expected, hint] = /FULL|disk is full/i.test(text)
+  // SHMSIZE: the log's index beside the file could not grow.
+  const [ours, expected, hint] = /FULL|disk is full|IOERR_SHMSIZE/i.test(text)
     ? [
         "ERR_STORE_FULL",
         "room on the disk",

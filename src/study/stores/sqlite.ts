@@ -15,7 +15,7 @@ import {
   trialFinished,
   trialGone,
 } from "./errors.js";
-import { BUSY_MS, type Database, isBusy, openDatabase, storeFault } from "./sqlite-file.js";
+import { BUSY_MS, type Database, inTransaction, isBusy, openDatabase, storeFault } from "./sqlite-file.js";
 
 type Row = Record<string, unknown>;
 
@@ -251,22 +251,6 @@ export class SqliteStore implements Store {
       userAttrs: readAttrs(db, "study_user", studyId),
       systemAttrs: readAttrs(db, "study_system", studyId),
     });
-  }
-}
-
-function inTransaction<T>(db: Database, begin: string, work: (db: Database) => T): T {
-  db.exec(begin);
-  try {
-    const result = work(db);
-    db.exec("COMMIT");
-    return result;
-  } catch (error) {
-    try {
-      db.exec("ROLLBACK");
-    } catch {
-      // SQLite rolls back by itself on a full disk; the first error is the one to tell.
-    }
-    throw error;
   }
 }
 

@@ -23,6 +23,46 @@ async function read(args: readonly string[], text?: string, defaults: Record<str
 const withFile = (options: object, ...args: string[]) =>
   read(["--config", file, ...args], JSON.stringify(options));
 
+describe("flags", () => {
+  test("--no-X of what is true or false; the last one wins", async () => {
+    expect(await read(["--no-baseline"])).toMatchObject({ baseline: false, resume: false });
+    expect((await read(["--no_load_best_model_at_end"])).loadBestModelAtEnd).toBe(false);
+    expect((await withFile({ baseline: true }, "--no-baseline")).baseline).toBe(false);
+    expect((await read(["--no-baseline", "--baseline"])).baseline).toBe(true);
+  });
+
+  test("names of other tools are answered, in any spelling", async () => {
+    const args = ["--lr", "1", "--n-jobs", "2", "--model-name-or-path", "x", "--no_cuda", "--trials=3"];
+    await expect(read(args)).rejects.toMatchObject({
+      code: "ERR_CONFIG",
+      issues: expect.arrayContaining(
+        [
+          ["lr", "an option of train: search looks for it, within learning_rate_range"],
+          ["n_jobs", "its name here is lanes"],
+          ["model_name_or_path", "its name here is model"],
+          ["no_cuda", "not needed: this version computes on the CPU"],
+          ["trials", "its name here is n-trials"],
+        ].map(([path, hint]) => expect.objectContaining({ path, hint })),
+      ),
+    });
+  });
+
+  test("a list in several words: how it is written, beside what else is wrong", async () => {
+    await expect(read(["--seed", "x", "--storage", "a", "layer.0", "head"])).rejects.toMatchObject({
+      issues: [
+        { path: "layer.0 head", hint: expect.stringContaining("by commas (a,b,c)") },
+        { path: "seed", received: '"x"' },
+      ],
+    });
+  });
+
+  test("problems have the flag's name", async () => {
+    await expect(read(["--n_trials", "0", "--max-steps", "x"])).rejects.toMatchObject({
+      issues: [{ path: "max_steps" }, { path: "n-trials" }],
+    });
+  });
+});
+
 describe("--config", () => {
   test("defaults, the file, flags: the later wins, each option for itself", async () => {
     const config = await withFile({ seed: 7, n_trials: 9, model: "of the file" }, "--seed", "8");
@@ -63,6 +103,16 @@ describe("--config", () => {
     await expect(read(["--config", file], text)).rejects.toMatchObject({
       ...{ name: "ConfigError", code: "ERR_CONFIG_FILE", message: expect.stringContaining(file) },
       issues: [{ path: "--config", received: expect.stringContaining(received) }],
+    });
+  });
+
+  test("names of other tools are answered there, too", async () => {
+    await expect(withFile({ epochs: 3, nJobs: 2, freeze: [] })).rejects.toMatchObject({
+      issues: [
+        { path: "epochs", hint: "its name here is num_train_epochs" },
+        { path: "nJobs", hint: "its name here is lanes" },
+        { path: "freeze", hint: "an option of train: search decides what is frozen" },
+      ],
     });
   });
 

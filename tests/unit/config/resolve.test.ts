@@ -1,7 +1,11 @@
 import { expect, test } from "vitest";
-import { ELSEWHERE } from "../../../src/config/elsewhere.js";
-import { findOption, resolve } from "../../../src/config/resolve.js";
-import { searchOptions, trainOptions } from "../../../src/config/schema.js";
+import { ELSEWHERE, insteadOf } from "../../../src/config/elsewhere.js";
+import type { OptionSpec } from "../../../src/config/option.js";
+import { resolve } from "../../../src/config/resolve.js";
+import { predictOptions, searchOptions, trainOptions } from "../../../src/config/schema.js";
+import type { ConfigError } from "../../../src/errors.js";
+
+type Table = Record<string, OptionSpec>;
 
 const files = { model: "m", train: "t", validation: "v" };
 const problems = (run: () => unknown): string => {
@@ -54,7 +58,7 @@ test("every problem at once", () => {
           ...{ model: "m", train: "t", n_trails: 3, seed: 1.5, precision: "fp8" },
           ...{ learning_rate_range: [0, 1], head_learning_rate_range: [1e-2, 1e-5] },
         },
-        "search.json",
+        { source: "search.json" },
       ),
     ),
   ).toMatchInlineSnapshot(`
@@ -87,11 +91,69 @@ test("what other programs have and we do not is refused with what to do", () => 
     problems(() => resolve(trainOptions, { ...files, fp16: true, groupByLength: true, report_to: "none" })),
   ).toMatchInlineSnapshot(`
     "3 problems in options
-      fp16            expected a known option, received an unknown one; fp16 arithmetic is not offered: use precision bf16 (save_dtype fp16 writes the weights as fp16)
+      fp16            expected a known option, received an unknown one; fp16 arithmetic is not offered: use precision bf16 (saveDtype fp16 writes the weights as fp16)
       groupByLength   expected a known option, received an unknown one; not needed: batches are packed, no padding is ever computed
       report_to       expected a known option, received an unknown one; not offered: trainer_state.json holds the log"
   `);
-  for (const name of ELSEWHERE) expect(findOption(trainOptions, name), name).toBeUndefined();
+});
+
+test("what is named otherwise here, or is another command's: each table has its own answer", () => {
+  const hint = (table: Table, key: string) => {
+    try {
+      resolve(table, { ...files, test: "t", [key]: 1 });
+    } catch (error) {
+      return (error as ConfigError).issues[0]?.hint;
+    }
+    return undefined;
+  };
+  expect(hint(trainOptions, "model_name_or_path")).toBe("its name here is model");
+  expect(hint(trainOptions, "train_file")).toBe("its name here is train");
+  expect(hint(trainOptions, "validation_file")).toBe("its name here is validation");
+  expect(hint(trainOptions, "batch_size")).toBe("its name here is per_device_train_batch_size");
+  expect(hint(trainOptions, "lr_scheduler")).toBe("its name here is lr_scheduler_type");
+  expect(hint(searchOptions, "n_jobs")).toBe("its name here is lanes");
+  const rate = "an option of train: search looks for it, within learning_rate_range";
+  expect(hint(searchOptions, "learning_rate")).toBe(rate);
+  expect(hint(searchOptions, "lr")).toBe(rate.replace("learning_rate_range", "learningRateRange"));
+  expect(hint(searchOptions, "freeze")).toBe("an option of train: search decides what is frozen");
+  expect(hint(searchOptions, "direction")).toBe("not needed: search maximises the accuracy on validation");
+  // No answer promises an option that is not there.
+  for (const table of [trainOptions, searchOptions, predictOptions] as Table[])
+    for (const name of ELSEWHERE) {
+      const renamed = /its name here is (\w+)/.exec(insteadOf(table, name) ?? "")?.[1];
+      expect(renamed === undefined || renamed in table, name).toBe(true);
+    }
+});
+
+test("names in a hint are spelled as the key is; where it could be either, as its source does", () => {
+  const hints = (options: object, origin = {}) => {
+    try {
+      resolve(searchOptions, { ...files, test: "t", ...options }, origin);
+    } catch (error) {
+      return (error as ConfigError).issues.map((issue) => `${issue.path}: ${issue.hint ?? issue.received}`);
+    }
+    return [];
+  };
+  const wrong = { nTrails: 1, n_trails: 1, numEpochs: 1, num_epochs: 1, "batch-size": 1, batchSize: 1 };
+  expect(hints(wrong)).toEqual([
+    "nTrails: did you mean nTrials?",
+    "n_trails: did you mean n_trials?",
+    "numEpochs: its name here is numTrainEpochs",
+    "num_epochs: its name here is num_train_epochs",
+    "batch-size: its name here is per_device_train_batch_size",
+    "batchSize: its name here is perDeviceTrainBatchSize",
+  ]);
+  expect(hints({ epochs: 1 })).toEqual(["epochs: its name here is numTrainEpochs"]);
+  const spell = (name: string) => name.toUpperCase();
+  expect(hints({ epochs: 1 }, { spell })).toEqual(["epochs: its name here is NUM_TRAIN_EPOCHS"]);
+  // Values, too, are wrong under the name they were given by.
+  expect(hints({ nTrials: 0, weight_decay: -1, warmupRatio: -2 })).toEqual([
+    "weight_decay: -1",
+    "warmupRatio: -2",
+    "nTrials: 0",
+  ]);
+  const old = resolve(searchOptions, { ...files, test: "t", warmupRatio: 0.2 });
+  expect(old.warnings).toEqual(["warmupRatio is an old name of warmupSteps; use warmupSteps"]);
 });
 
 test("a list of another length: how many are wanted, and of what", () => {
@@ -102,7 +164,11 @@ test("a list of another length: how many are wanted, and of what", () => {
   expect(range(["a", 2])).toContain("learning_rate_range.0");
 });
 
-test("threads: at most what the core takes", () => {
+test("threads and cache: at most what the core takes", () => {
   expect(problems(() => resolve(trainOptions, { ...files, threads: 1025 }))).toContain("a number ≤ 1024");
   expect(resolve(trainOptions, { ...files, threads: 1024 }).config.threads).toBe(1024);
+  expect(problems(() => resolve(trainOptions, { ...files, cache_gib: 1e9 }))).toContain("a number ≤ 1048575");
+  // In bytes, and eight times as many for the temporary file.
+  const { cacheGib } = resolve(trainOptions, { ...files, cache_gib: 1048575 }).config;
+  expect(8 * cacheGib * 2 ** 30).toBeLessThan(Number.MAX_SAFE_INTEGER);
 });

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import type { Store } from "../../../src/study/store.js";
 import { MemoryStore } from "../../../src/study/stores/memory.js";
 import { SqliteStore } from "../../../src/study/stores/sqlite.js";
-import type { Database } from "../../../src/study/stores/sqlite-file.js";
+import { type Database, storeFault } from "../../../src/study/stores/sqlite-file.js";
 import { finish, storeContract } from "../../contract/store.js";
 import { pythonWith } from "../../python.js";
 
@@ -276,6 +276,32 @@ describe("an SQLite file", () => {
       store.createTrials(studyId, [{ state: "RUNNING", params: { x: 1 } }], 0),
     ).rejects.toMatchObject({ code: "ERR_STORE_PARAM" });
     expect(await store.trials(studyId)).toEqual([]);
+  });
+
+  test("that finds no room on the disk says so, wherever SQLite notices", () => {
+    // As when the tables do not fit: SQLite has rolled back by itself.
+    const require = createRequire(import.meta.url);
+    const Libsql = require("libsql") as new (file: string) => Database;
+    const cached = require.cache[require.resolve("libsql")]!;
+    cached.exports = class extends Libsql {
+      override exec(sql: string): unknown {
+        if (!sql.includes("CREATE TABLE studies")) return super.exec(sql);
+        super.exec("ROLLBACK");
+        throw Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });
+      }
+    };
+    try {
+      expect(() => open(fresh())).toThrowError(expect.objectContaining({ code: "ERR_STORE_FULL" }));
+    } finally {
+      cached.exports = Libsql;
+    }
+    // What it says of the log's index, beside the file.
+    const index = { code: "SQLITE_IOERR_SHMSIZE", message: "disk I/O error" };
+    expect(storeFault("sqlite:///x", index)).toMatchObject({
+      code: "ERR_STORE_FULL",
+      issues: [{ path: "sqlite:///x", expected: "room on the disk", received: "disk I/O error" }],
+    });
+    expect(storeFault("sqlite:///x", { ...index, code: "SQLITE_IOERR_READ" }).code).toBe("ERR_STORE");
   });
 
   test("in a folder that is not there is an error naming it", () => {
