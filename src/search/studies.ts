@@ -125,10 +125,10 @@ export async function openStudies(
   }
 }
 
-/** @throws StoreError ERR_STORE_TEST_READ when a search that has read test is asked for another size. */
+/** @throws StoreError ERR_STORE_TEST_READ when a search that has read test is asked for another size and nothing else. */
 async function checkSizes(store: Store, name: string, before: Manifest, now: Manifest): Promise<void> {
-  const changed = ["n_trials", "n_seeds"].filter((key) => before[key] !== now[key]);
-  if (changed.length === 0) return;
+  const changed = Object.keys(now).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
+  if (changed.length === 0 || changed.some((key) => !["n_trials", "n_seeds"].includes(key))) return;
   const times = (await testReadTimes(store, name)).join(", ");
   throw new StoreError(
     "ERR_STORE_TEST_READ",

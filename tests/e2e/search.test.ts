@@ -231,6 +231,27 @@ test("more trials and seeds are a plain resume as long as test is unread; the ra
   const { comparisons, notices } = report("grows");
   expect(comparisons[0]!.winner).toMatchObject({ trials: 12, test: { n: 3 } });
   expect(notices.filter((n) => n.tone === "warning")).toEqual([]);
+  const late = permafrost(flags("grows", "--n-trials", "14", "--n-seeds", "3", "--resume"));
+  expect([late.status, late.stderr]).toEqual([
+    4,
+    expect.stringMatching(
+      /^ERR_STORE_TEST_READ: .* read at 20.*\n.*n_trials +expected 12, received 14;.*--force/,
+    ),
+  ]);
+});
+
+test("rows of test that chose the configuration are a warning, on the terminal and first in the report", () => {
+  const run = permafrost(
+    flags("leak", "--test", at("dev.jsonl"), "--n-seeds", "1", "--no-baseline").filter(
+      (f) => f !== "--quiet",
+    ),
+  );
+  const leak =
+    /^\d+ of \d+ rows of .*dev\.jsonl.* are also in .*dev\.jsonl, first .*: a choice made on them looks better/m;
+  expect(run.status).toBe(0);
+  expect(run.stderr).toMatch(leak);
+  expect(run.stdout).toMatch(/Read this first\nWarning\. \d+ of \d+ rows of/);
+  expect(report("leak").notices.filter((n) => n.tone === "warning" && leak.test(n.text))).toHaveLength(1);
 });
 
 test.skipIf(process.platform === "win32")(
@@ -271,7 +292,7 @@ test("without a baseline the winner's accuracy, seeds and cost are told", () => 
   expect(winner).toMatchObject({ name: "per-layer", trials: 8, test: { n: 2 } });
   const percent = (x: number) => (x * 100).toFixed(1);
   for (const text of [run.stdout, readFileSync(at("alone/report.md"), "utf8")]) {
-    expect(text).toContain("final comparison was not run");
+    expect(text).toContain("There is no comparison");
     expect(text).toContain(`${percent(winner!.test.mean)} ± ${percent(winner!.test.sd!)}`);
     expect(text).toContain("Trained parameters");
   }
