@@ -19,7 +19,7 @@ export async function renderHtml(report: ReportDocument): Promise<string> {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>${escapeHtml(report.title)}</title>
+<title>${escapeHtml(report.title)} · permafrost</title>
 <style>${STYLE}</style>
 </head>
 <body>
@@ -105,7 +105,7 @@ function tableHtml({ caption, columns, rows, note }: Table): string {
     })
     .join("\n");
   const below = note ? `<p class="note">${escapeHtml(note)}</p>` : "";
-  // Focusable: a table wider than the screen is scrolled with the keyboard too.
+  // Focusable, as figures are: what is wider than the screen is scrolled with the keyboard too.
   return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(caption)}"><table${columns.length === 2 ? ' class="pairs"' : ""}><caption>${escapeHtml(caption)}</caption>
 <thead><tr>${head}</tr></thead>
 <tbody>
@@ -118,7 +118,7 @@ async function figureHtml({ title, alt, caption, plot }: Figure): Promise<string
   const svg = (await drawSvg(plot)).replace(/ xmlns(:\w+)?="[^"]*"/g, "");
   return `<figure role="group" aria-label="${escapeHtml(title)}">
 <h3>${escapeHtml(title)}</h3>
-<div class="plot" role="img" aria-label="${escapeHtml(alt)}">${svg}</div>
+<div class="plot" role="img" aria-label="${escapeHtml(alt)}" tabindex="0">${svg}</div>
 <figcaption>${escapeHtml(caption)}</figcaption>
 </figure>`;
 }

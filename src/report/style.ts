@@ -5,7 +5,7 @@ export const STYLE = `
   --page: #fcfcfb; --ink: #1c2127; --soft: #5b6570; --line: #dfe3e7; --panel: #f3f5f7;
   --result: #2f6ea8; --result-bg: #eaf2f9; --warning: #b4571b; --warning-bg: #fdf1e7;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --page: #14181d; --ink: #e4e8ec; --soft: #9aa5b1; --line: #2d343c; --panel: #1c2229;
     --result: #7cb5e8; --result-bg: #17283a; --warning: #e8a26c; --warning-bg: #33231a;
@@ -52,8 +52,31 @@ thead .number { white-space: normal; }
 .note { margin: .5rem 0 0; overflow-wrap: anywhere; }
 figure { margin: 1.8rem 0; }
 .plot { overflow-x: auto; }
-.plot svg { display: block; max-width: 100%; height: auto; }
+/* Never smaller than on a wide screen, where 55rem is all the room there is: a narrow one scrolls. */
+.plot svg { display: block; max-width: max(100%, 55rem); height: auto; }
 figcaption { margin-top: .5rem; }
 main { padding-bottom: 4rem; }
-@media print { nav { display: none; } figure, .notice, table { break-inside: avoid; } body { font-size: 12px; } }
+@media screen and (max-width: 40rem) {
+  header, main { padding-inline: 1rem; }
+  th, td { padding-right: .8rem; }
+  /* A row's name stays in sight, however long, and leaves room for what the row says. */
+  .scroll tr > :first-child { position: sticky; left: 0; background: var(--page); }
+  .scroll tr > :first-child:not(.number) { min-width: 7.4rem; overflow-wrap: anywhere; }
+}
+@media print {
+  @page { margin: 14mm; }
+  :root { color-scheme: light; --page: #fff; font-size: 12px; }
+  body { font-size: 12px; }
+  header, main { max-width: none; padding: 0; }
+  nav { display: none; }
+  p, ul, .note, figcaption { max-width: none; }
+  /* Paper does not scroll: cells break, all but numbers. */
+  .scroll, .plot { overflow: visible; }
+  .plot svg { max-width: 100%; max-height: 20cm; }
+  th, td { padding-right: .8rem; }
+  tr > :not(.number) { min-width: 7rem; overflow-wrap: anywhere; }
+  h2, h3, caption, thead, tbody tr:first-child { break-after: avoid; }
+  tbody tr:last-child, .note, figcaption { break-before: avoid; }
+  figure, .notice, li, tr { break-inside: avoid; }
+}
 `;

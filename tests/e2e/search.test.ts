@@ -292,7 +292,7 @@ test("without a baseline the winner's accuracy, seeds and cost are told", () => 
   expect(winner).toMatchObject({ name: "per-layer", trials: 8, test: { n: 2 } });
   const percent = (x: number) => (x * 100).toFixed(1);
   for (const text of [run.stdout, readFileSync(at("alone/report.md"), "utf8")]) {
-    expect(text).toContain("There is no comparison");
+    expect(text).toContain("Nothing here says whether");
     expect(text).toContain(`${percent(winner!.test.mean)} ± ${percent(winner!.test.sd!)}`);
     expect(text).toContain("Trained parameters");
   }

@@ -1,5 +1,6 @@
 /** Vega-Lite specification → SVG text, in Node, without a browser. */
 import { setImmediate } from "node:timers/promises";
+import type { TopLevelSpec } from "vega-lite";
 import type { PlotSpec } from "./spec.js";
 import { CONFIG } from "./theme.js";
 
@@ -11,7 +12,9 @@ import { CONFIG } from "./theme.js";
 export async function drawSvg(spec: PlotSpec): Promise<string> {
   const [vega, vegaLite] = await Promise.all([import("vega"), import("vega-lite")]);
   await setImmediate();
-  const compiled = vegaLite.compile({ ...spec, config: CONFIG }, { logger: silent });
+  const compiled = vegaLite.compile({ ...spec, config: CONFIG } as unknown as TopLevelSpec, {
+    logger: silent,
+  });
   await setImmediate();
   const view = new vega.View(vega.parse(compiled.spec), { renderer: "none", logLevel: vega.None });
   try {

@@ -20,7 +20,7 @@ export function verdictSection(findings: SearchFindings): Section {
   const { comparisons, winner } = findings;
   const blocks: Block[] = [testReads(findings), ...comparisons.flatMap((c) => comparisonBlocks(c, findings))];
   if (comparisons.length === 0) {
-    const text = "There is no comparison: nothing here says whether the search beats plain fine-tuning.";
+    const text = "Nothing here says whether the search beats plain fine-tuning.";
     blocks.push({ kind: "notice", tone: "warning", label: "No comparison", text, brief: true });
     if (winner) blocks.push(...aloneBlocks(winner, findings));
   }

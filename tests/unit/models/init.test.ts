@@ -40,9 +40,7 @@ test("new weights are normal(0, initializer_range), biases zero, and repeat", ()
   expect(moment(2)).toBeCloseTo(1, 1);
   expect(Math.abs(moment(4) - 3)).toBeLessThan(0.3);
   expect(tensors.get("classifier.bias")?.data.every((x) => x === 0)).toBe(true);
-  expect(notice).toBe(
-    "newly initialised, not in m: classifier.weight, classifier.bias",
-  );
+  expect(notice).toBe("newly initialised, not in m: classifier.weight, classifier.bias");
   expect(initialiseModel(folder(null), classes, 42).tensors.get("classifier.weight")?.data).toEqual(data);
   const other = initialiseModel(folder(null), classes, 43).tensors.get("classifier.weight")!.data;
   expect([...other].filter((x, i) => x === data[i]).length).toBe(0);

@@ -41,7 +41,7 @@ describe("document", () => {
       ]
     `);
     expect(report.subtitle).toMatchInlineSnapshot(
-      `"minilm-l6 · 192 training rows, 12 labels · 104 trials · 2026-11-24"`,
+      `"study banking12 × MiniLM-L6 · 192 training rows, 12 labels · 104 trials · 2026-11-24"`,
     );
     const figures = report.sections.flatMap((s) =>
       s.blocks.flatMap((b) => (b.kind === "figure" ? [b.title] : [])),
@@ -57,6 +57,21 @@ describe("document", () => {
     `);
   });
 
+  it.each<[string, string | undefined, string]>([
+    ["minilm", "train.jsonl", "minilm on train.jsonl"],
+    ["/srv/a/very/long/way/to/minilm/", "../../data/banking77/train.jsonl", "minilm on train.jsonl"],
+    ["C:\\models\\minilm", "D:\\data\\train.csv", "minilm on train.csv"],
+    ["runs/monday/model", "train.jsonl", "monday/model on train.jsonl"],
+    ["model", "train.jsonl", "model on train.jsonl"],
+    ["..", "train.jsonl", "bert on train.jsonl"],
+    ["minilm", undefined, "minilm"],
+  ])("is called by what was run: model %s, train %s", (name, train, title) => {
+    const { study } = findings;
+    const data = train === undefined ? [] : [{ ...study.data[0]!, path: train }];
+    const named = { ...findings, study: { ...study, model: { ...study.model, name }, data } };
+    expect(buildReport(named).title).toBe(title);
+  });
+
   it("every row of every table has a cell a column", () => {
     const tables = report.sections.flatMap((s) => s.blocks.flatMap((b) => (b.kind === "table" ? [b] : [])));
     expect(tables.length).toBeGreaterThan(8);
@@ -68,15 +83,14 @@ describe("document", () => {
     const twice = { ...findings.study, testReadAt: ["2026-11-24T09:40:02Z", "2026-11-25T08:00:00Z"] };
     const text = renderTerminal(buildReport({ ...findings, study: twice, comparisons: [] }), { width: 100 });
     expect(text.split("Which layers matter?")[0]).toMatchInlineSnapshot(`
-      "banking12 × MiniLM-L6
-      minilm-l6 · 192 training rows, 12 labels · 104 trials · 2026-11-24
+      "minilm-l6 on train.jsonl
+      study banking12 × MiniLM-L6 · 192 training rows, 12 labels · 104 trials · 2026-11-24
 
       Does it beat plain fine-tuning?
       Test set read more than once. The test rows were read 2 times (2026-11-24T09:40:02Z,
       2026-11-25T08:00:00Z). Every look after the first makes the numbers below too good.
 
-      No comparison. The final comparison was not run: nothing here says whether the search beats plain
-      fine-tuning.
+      No comparison. Nothing here says whether the search beats plain fine-tuning.
 
       "
     `);
@@ -131,6 +145,12 @@ describe("html", () => {
     expect(html.match(/onerror=/g)!.length).toBe(html.match(/&lt;img src=x onerror=/g)!.length);
     expect(html.includes("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;")).toBe(true);
     expect(html.includes("&amp;amp;")).toBe(true);
+  });
+
+  it("has a title for the browser's tab, and the same above the page", async () => {
+    const html = await renderHtml({ ...report, title: "<tiny> on a&b.jsonl" });
+    expect(html).toContain("<title>&lt;tiny&gt; on a&amp;b.jsonl · permafrost</title>");
+    expect(html).toContain("<h1>&lt;tiny&gt; on a&amp;b.jsonl</h1>");
   });
 
   it("names what tables and pictures show", async () => {
@@ -241,23 +261,66 @@ describe("terminal", () => {
     expect(narrow).toContain("97.31 ± 0.20");
   });
 
+  it("breaks words where it must, headings first, and cuts nothing off: rows stay apart", () => {
+    const columns = [
+      { label: "Group" },
+      ...["Mean rank", "Validation", "Parameters"].map((label) => ({ label, align: "right" as const })),
+      { label: "Reading" },
+    ];
+    const rows = [
+      ["embeddings", "1.3", "97.31 ± 0.20", "8.87 M", "not shown"],
+      ["layer.10", "10.5", "96.00 ± 0.11", "17.2 M", "better trained"],
+      ["layer.11", "12.0", "96.00 ± 1.11", "17.2 M", "not shown"],
+    ];
+    const blocks = [{ kind: "table" as const, caption: "c", columns, rows, brief: true }];
+    const at = (width: number) =>
+      renderTerminal(
+        { title: "t", subtitle: "s", sections: [{ id: "x", title: "X", blocks }] },
+        { width },
+      ).split("c\n")[1];
+    expect(at(40)).toMatchInlineSnapshot(`
+      "Group       Mean  Valid  Parame  Reading
+                  rank  ation    ters
+      embeddings   1.3  97.31  8.87 M  not
+                            ±          shown
+                         0.20
+      layer.10    10.5  96.00  17.2 M  better
+                            ±          trained
+                         0.11
+      layer.11    12.0  96.00  17.2 M  not
+                            ±          shown
+                         1.11
+      "
+    `);
+    expect(at(60)).toMatchInlineSnapshot(`
+      "Group       Mean rank    Validation  Parameters  Reading
+      embeddings        1.3  97.31 ± 0.20      8.87 M  not shown
+      layer.10         10.5  96.00 ± 0.11      17.2 M  better
+                                                       trained
+      layer.11         12.0  96.00 ± 1.11      17.2 M  not shown
+      "
+    `);
+    for (const width of [40, 50, 60]) absent(renderTerminal(report, { width }), /…/);
+  });
+
   it("reads like this", () => {
     expect(renderTerminal(report, { width: 92 }).split("What the search found")[0]).toMatchInlineSnapshot(`
-      "banking12 × MiniLM-L6
-      minilm-l6 · 192 training rows, 12 labels · 104 trials · 2026-11-24
+      "minilm-l6 on train.jsonl
+      study banking12 × MiniLM-L6 · 192 training rows, 12 labels · 104 trials · 2026-11-24
 
       Does it beat plain fine-tuning?
       Verdict. No gain over uniform shown: the difference is +0.2 points (95 % interval −0.9 to
       +1.4; 5 seeds × 480 rows). The smallest difference these seeds and rows would have shown
       four times in five is 1.4 points.
-      Against uniform it needs 36 % of the trained parameters, 89 % of the training FLOPs and 90 %
-      of the time with embeddings, layer.2–3 frozen (3 of 8 groups). The same accuracy for less is
-      a result too: a loss of more than 0.9 points is excluded (they are called equal below 1.0).
+      Against uniform it needs 36 % of the trained parameters and 89 % of the training FLOPs with
+      embeddings, layer.2–3 frozen (3 of 8 groups). The same accuracy for less is a result too: a
+      loss of more than 0.9 points is excluded (they are called equal below 1.0).
 
       Accuracy in %, mean ± standard deviation over seeds
-      Configuration  Trials  Best validation        Test  Seeds  Frozen
-      per-layer         104             96.6  96.9 ± 0.5      5  embeddings, layer.2–3
-      uniform           104             96.8  96.7 ± 0.6      5  none
+      Configuration          Trials  Best validation        Test  Seeds  Frozen
+      per-layer                 104             96.6  96.9 ± 0.5      5  embeddings, layer.2–3
+      uniform                   104             96.8  96.7 ± 0.6      5  none
+      always “card_arrival”       –                –         8.3      –  –
 
       What one training run costs, mean over seeds
                           per-layer  uniform  Ratio
@@ -269,29 +332,32 @@ describe("terminal", () => {
       Layers. 2 of 8 groups pass q < .05: head (better with a higher rate); layer.5 (better
       trained). Nothing is shown for embeddings, layer.0–4.
 
-      With 59 random trials |r| must exceed .26 at p < .05, and .39 after correction over 8 groups
-      and 3 methods; weaker layers cannot be told from chance.
+      With 59 random trials |r| must exceed .30 to .32 for freezing and .31 to .34 for a rate (35
+      to 41 trials) at p < .05; after correction over 16 tests .46 at the least. Weaker layers
+      cannot be told from chance.
 
-      Ranks of the layers by each method, 1 = strongest
-      Group       Mean rank  Frozen or not  Rate  Rate given global  Reading
-      head              1.3              2     1                  1  better with a higher rate
-      layer.0           3.3              4     3                  3  not shown
-      layer.1           3.7              7     2                  2  not shown
-      layer.3           5.0              5     4                  6  not shown
-      layer.5           5.0              1     7                  7  better trained
-      layer.2           5.3              6     5                  5  not shown
-      embeddings        6.0              8     6                  4  not shown
-      layer.4           6.3              3     8                  8  not shown
+      Ranks of the layers by each method, 1 = strongest evidence
+      Group       Mean rank  Frozen or not  Rate given global  Reading
+      head              1.5              2                  1  better with a higher rate
+      layer.5           4.0              1                  7  better trained
+      layer.0           4.0              5                  3  not shown
+      layer.1           4.5              7                  2  not shown
+      layer.3           4.5              4                  5  not shown
+      layer.4           5.5              3                  8  not shown
+      embeddings        6.0              8                  4  not shown
+      layer.2           6.0              6                  6  not shown
 
       "
     `);
   });
 
   it("lets no control character of a name through", () => {
+    const { study } = findings;
+    const name = "a\u001b[2J\u0007b";
     const text = renderTerminal(
-      buildReport({ ...findings, study: { ...findings.study, name: "a\u001b[2J\u0007b" } }),
+      buildReport({ ...findings, study: { ...study, name, model: { ...study.model, name } } }),
     );
-    expect(text.startsWith("a [2J b\n")).toBe(true);
+    expect(text.startsWith("a [2J b on train.jsonl\nstudy a [2J b · ")).toBe(true);
   });
 });
 
@@ -299,7 +365,9 @@ describe("markdown", () => {
   it("escapes what would be markup, and keeps tables whole", () => {
     const name = "a|b *c* <d> [e](f)\n# g `h`";
     const text = renderMarkdown(buildReport({ ...findings, study: { ...findings.study, name } }));
-    expect(text.split("\n")[0]).toBe("# a\\|b \\*c\\* &lt;d&gt; \\[e\\](f) \\# g \\`h\\`");
+    expect(text.split("\n")[2]?.split(" · ")[0]).toBe(
+      "study a\\|b \\*c\\* &lt;d&gt; \\[e\\](f) \\# g \\`h\\`",
+    );
     const lines = renderMarkdown(report).split("\n");
     const start = lines.findIndex((line) => line.startsWith("| Configuration"));
     expect(lines.slice(start, start + 4)).toMatchInlineSnapshot(`
