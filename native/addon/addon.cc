@@ -212,7 +212,7 @@ Napi::Value create_session(Info info) {
         box->session = std::make_unique<Session>(*box->model->model, lanes, precision == "bf16" ? kernels::Precision::bf16 : kernels::Precision::f32,
                                                  cache == "auto", in_place);
         if (pack) box->session->pack_frozen_weights();
-        box->bytes = box->session->bytes();
+        box->bytes = box->session->bytes() + (pack ? box->model->model->packed_bytes() : 0);
       },
       [box](Napi::Env e) {
         box->ready = true;

@@ -1,6 +1,6 @@
 // handles.h — the two opaque handles. Session ⊂ model: a session keeps its model alive, disposing a model disposes its
-// sessions. Handles carry a type tag, so a forged or foreign object never reaches a C++ pointer. V8 is told what a handle holds,
-// or dropped models would look too small to collect.
+// sessions. Handles carry a type tag, so a forged or foreign object never reaches a C++ pointer. V8 is told of the weights and
+// moments behind a handle, or dropped models would look too small to collect.
 #pragma once
 
 #include <napi.h>

@@ -15,7 +15,7 @@ Array array(Napi::Env env, const std::vector<Element>& values) {
   return Array::New(env, values.size(), buffer, 0);
 }
 
-Napi::Int32Array ints(Napi::Env env, const std::vector<int32_t>& values) { return array<Napi::Int32Array>(env, values); }
+Napi::Int32Array ints(Napi::Env env, std::vector<int32_t> values) { return array<Napi::Int32Array>(env, values); }
 
 Napi::Number number(Napi::Env env, int64_t value) { return Napi::Number::New(env, double(value)); }
 
@@ -27,8 +27,8 @@ Napi::Uint8Array bytes(Napi::Env env, std::vector<uint8_t> values) { return arra
 Napi::Value step_results(Napi::Env env, StepResults& r) {
   Napi::Object o = Napi::Object::New(env);
   o.Set("status", r.cancelled ? "cancelled" : "completed");
-  o.Set("completed", ints(env, r.completed));
-  o.Set("diverged", ints(env, r.diverged));
+  o.Set("completed", ints(env, std::move(r.completed)));
+  o.Set("diverged", ints(env, std::move(r.diverged)));
   o.Set("loss", floats(env, std::move(r.loss)));
   o.Set("gradNorm", floats(env, std::move(r.gradient_norm)));
   o.Set("seconds", r.seconds);

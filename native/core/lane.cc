@@ -199,8 +199,9 @@ void Lane::restore(ThreadPool& pool) {
 
 namespace {
 
-// Blob: magic, format, groups, floats, step, trainable bytes, p, m, v, moving bytes per table. Little endian, as the machine.
 constexpr int64_t kMostSteps = INT32_MAX / 2;  // the counters of rows have 32 bits, what one owes is an int
+
+// Blob: magic, format, groups, floats, step, trainable bytes, p, m, v, moving bytes per table. Little endian, as the machine.
 constexpr char kMagic[8] = {'P', 'F', 'L', 'A', 'N', 'E', '0', '1'};
 
 struct Header {

@@ -39,6 +39,12 @@ void Model::pack(int tensor, int n, int k, kernels::Precision precision) {
   packed_.emplace(std::tuple(tensor, n, precision), std::move(form));
 }
 
+size_t Model::packed_bytes() const {
+  size_t floats = 0;
+  for (const auto& [key, form] : packed_) floats += form.size();
+  return floats * sizeof(float);
+}
+
 const void* Model::packed(int tensor, int n, kernels::Precision precision) const {
   if (packed_.empty()) return nullptr;
   const auto it = packed_.find({tensor, n, precision});

@@ -51,6 +51,7 @@ class Model {
   // until the model goes: of weights that are frozen wherever they are read so. `packed` is null for what was not asked for.
   void pack(int tensor, int n, int k, kernels::Precision precision);
   const void* packed(int tensor, int n, kernels::Precision precision) const;
+  size_t packed_bytes() const;  // of all of them
 
   int add_dataset(Dataset data);  // checked; returns its index
   const Dataset& dataset(int index) const;  // throws ERR_RANGE, also when removed

@@ -52,7 +52,7 @@ struct GradientResults {
 // Which way of running several lanes is faster. In turn, a step has the caches and the memory's bandwidth to itself, and
 // nobody waits for the slowest lane; side by side, no thread waits for another inside a step. On two AVX2 cores
 // MiniLM's trials took a tenth to a third less time in turn; elsewhere nobody has looked. So both are tried, then one is
-// taken for good: results do not depend on it.
+// taken, as long as the number of lanes stays: results do not depend on it.
 class LanePace {
  public:
   enum Way { in_turn, side_by_side };
@@ -61,7 +61,7 @@ class LanePace {
     if (steps_[side_by_side] < kTried) return side_by_side;
     return seconds_[side_by_side] / double(steps_[side_by_side]) < seconds_[in_turn] / double(steps_[in_turn]) ? side_by_side : in_turn;
   }
-  // Of `lanes` that all took `steps`. A number of lanes not seen before begins anew: a step of theirs takes another time.
+  // Of `lanes` that all took `steps`. Another number than last time begins anew: a step of theirs takes another time.
   void took(Way way, int lanes, int64_t steps, double seconds) {
     const bool warm = lanes == lanes_;  // the first steps of lanes also touch their memory for the first time
     if (!warm) *this = {};

@@ -35,6 +35,10 @@ export type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}
 export const camelCase = (name: string) =>
   name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
+/** `learningRate` and `learning-rate` → `learning_rate`. */
+export const snakeCase = (key: string) =>
+  key.replace(/-/g, "_").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
 /** What a caller gives: defaults may be left out. */
 export type InputOf<T extends Record<string, OptionSpec>> = {
   readonly [K in keyof T & string as undefined extends z.input<T[K]["schema"]>

@@ -3,6 +3,7 @@
  * until somebody decides otherwise.
  */
 import { createHash } from "node:crypto";
+import { snakeCase } from "../config/option.js";
 import type { SearchConfig } from "../config/schema.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import type { Task } from "../train/task.js";
@@ -71,5 +72,3 @@ export function trainingKey(rates: LayerRates, manifest: Manifest): string {
   const text = JSON.stringify([sorted(Object.entries(rates)), sorted(training)]);
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
-
-const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

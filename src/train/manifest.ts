@@ -1,3 +1,4 @@
+import { snakeCase } from "../config/option.js";
 import type { FineTuneConfig } from "./fine-tune.js";
 import type { LayerRates } from "./layer-rates.js";
 import type { Task } from "./task.js";
@@ -27,15 +28,15 @@ const DECIDING = [
   "earlyStoppingThreshold",
 ] as const satisfies readonly (keyof FineTuneConfig)[];
 
-/** What a checkpoint must share with the run that goes on from it. */
+/** What a checkpoint must share with the run that goes on from it, by the names users write. */
 export function manifestOf(task: Task, config: FineTuneConfig, rates: LayerRates): Record<string, unknown> {
   return {
-    modelHash: task.folder.hash,
+    model: task.folder.hash,
     pooling: task.folder.pooling,
-    trainHash: task.splits.train.encoded.hash,
-    validationHash: task.splits.validation.encoded.hash,
-    rates,
-    ...Object.fromEntries(DECIDING.map((key) => [key, config[key]])),
-    dataSeed: config.dataSeed ?? config.seed,
+    train: task.splits.train.encoded.hash,
+    validation: task.splits.validation.encoded.hash,
+    learning_rate_per_layer: rates,
+    ...Object.fromEntries(DECIDING.map((key) => [snakeCase(key), config[key]])),
+    data_seed: config.dataSeed ?? config.seed,
   };
 }

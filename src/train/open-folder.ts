@@ -10,7 +10,7 @@ export interface FolderOptions {
   readonly model: string;
   readonly strict: boolean;
   readonly pooling?: Pooling | undefined;
-  /** @default what the folder's model was trained with, else 128 */
+  /** @default what the folder's model was trained with, else 128: in prediction, as a training always says it */
   readonly maxLength?: number | undefined;
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { snakeCase } from "../../src/config/option.js";
 import { fineTune, loadModel, type TrainOptions, type TrainResult } from "../../src/index.js";
 import { SafetensorsFile } from "../../src/models/safetensors.js";
 import type { Tensor } from "../../src/models/types.js";
@@ -185,7 +186,7 @@ describe("checkpoints", () => {
     const from = { resumeFromCheckpoint: at("whole/checkpoint-8") };
     await expect(train("refused", { ...options, ...other, ...from })).rejects.toMatchObject({
       code: "ERR_CHECKPOINT",
-      message: expect.stringContaining(Object.keys(other)[0]!),
+      message: expect.stringContaining(`checkpoint-8: ${snakeCase(Object.keys(other)[0]!)} `),
     });
   });
 });
