@@ -5,8 +5,9 @@
  *
  * Shape by the pigeonhole bootstrap: seeds and rows resampled independently (Owen, Ann. Appl. Stat. 1, 2007). It counts
  * σ²_rest three times, which for right-or-wrong answers is most of the variance: left so, 95 % intervals covered the truth
- * in 99.8 % of the comparisons of compare.test.ts (now 96 to 98 %). So the replicates are rescaled around the mean to the variance of the two-way table's
- * analysis of variance (Searle, Casella & McCulloch, "Variance Components", 1992, §4), components cut at zero.
+ * in 99.8 % of the comparisons of compare.test.ts (now 96 to 99 %). So the replicates are rescaled around the mean to the
+ * variance of the two-way table's analysis of variance (Searle, Casella & McCulloch, "Variance Components", 1992, §4),
+ * components cut at zero.
  * Few seeds: percentiles are widened from normal to t (Hesterberg, Am. Stat. 69, 2015) with Satterthwaite's degrees of
  * freedom (Biometrics Bull. 2, 1946). That cannot reach beyond what so few seeds resampled can give, so the interval is never
  * narrower than mean ± t √Var: without it, 3 seeds that spread by 4 points called 8 % of equal arms different, not 5.

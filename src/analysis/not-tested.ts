@@ -6,7 +6,7 @@ import { correlation, groupList, plural } from "./words.js";
 
 /** Two groups frozen together this often (|phi|) cannot be told apart. */
 const ENTANGLED = 0.7;
-/** Fewer trained trials than this say next to nothing about a rate (|r| must exceed .63). */
+/** Fewer trained trials than this say next to nothing about a rate (|r| must exceed .67). */
 const FEW = 10;
 
 interface Known {

@@ -43,7 +43,11 @@ export function powerStatement(n: number, groups: readonly GroupFinding[], alpha
 function criticalOf(method: RankingMethod, { random }: GroupFinding, alpha: number): number | null {
   const { trials, frozenTrials } = random.frozen;
   if (method === "frozen or not") return criticalRankBiserial(frozenTrials, trials - frozenTrials, alpha);
-  return criticalCorrelation(random.rate.partial.n - 1, alpha); // the global rate takes a degree of freedom
+  const { n } = random.rate.partial;
+  let orders = 1; // n!
+  for (let k = 2; k <= n && orders * alpha <= 1; k += 1) orders *= k;
+  if (1 / orders >= alpha) return null;
+  return criticalCorrelation(n - 1, alpha); // the global rate takes a degree of freedom
 }
 
 function sentenceOf(n: number, tests: readonly TestPower[], alpha: number): string {
@@ -72,7 +76,8 @@ function sentenceOf(n: number, tests: readonly TestPower[], alpha: number): stri
       : []),
   ];
   const corrected = tests.flatMap(({ criticalRCorrected }) => criticalRCorrected ?? []);
-  const least = corrected.length > 0 ? correlation(Math.min(...corrected)) : "more than there can be";
+  const least =
+    corrected.length > 0 ? `${correlation(Math.min(...corrected))} at the least` : "nothing can be shown";
   const hopeless = inNetworkOrder(tests.map(({ group }) => group)).filter(
     (group) => !shown.some((test) => test.group === group),
   );
@@ -80,7 +85,7 @@ function sentenceOf(n: number, tests: readonly TestPower[], alpha: number): stri
     ...(parts.length > 0
       ? [
           `With ${trials} |r| must exceed ${parts.join(" and ")} at p < ${correlation(alpha)}; after correction over ` +
-            `${plural(tests.length, "test")} ${least} at the least. Weaker layers cannot be told from chance.`,
+            `${plural(tests.length, "test")} ${least}. Weaker layers cannot be told from chance.`,
         ]
       : []),
     ...(hopeless.length > 0 ? [`${trials}: too few to show anything of ${groupList(hopeless)}.`] : []),

@@ -37,8 +37,8 @@ export function rankGroups(
     };
   });
   const place = ({ significant, meanRank }: RankedGroup) =>
-    meanRank === null ? Number.POSITIVE_INFINITY : meanRank - (significant ? groups.length : 0);
-  ranking.sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
+    (meanRank ?? groups.length + 1) - (significant ? groups.length + 1 : 0);
+  ranking.sort((a, b) => place(a) - place(b));
   return { ranking, agreement: agreementOf(ranksBy, groups.length), summary: summaryOf(ranking, alpha) };
 }
 

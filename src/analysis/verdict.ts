@@ -24,11 +24,11 @@ export function verdictOf(facts: Facts, margin: number): Verdict {
   const { low, high } = facts.difference.ci;
   const enough = facts.seeds.length >= ENOUGH_SEEDS;
   const sure = enough && facts.rowTest.adjustedP < facts.rowTest.alpha;
-  const [lost, won] = [facts.winner.diverged.length, facts.baseline.diverged.length];
+  const { winner, baseline } = facts;
   const word: VerdictWord =
-    sure && low > 0 && lost <= won
+    sure && low > 0 && survives(winner, baseline)
       ? "better"
-      : sure && high < 0 && won <= lost
+      : sure && high < 0 && survives(baseline, winner)
         ? "worse"
         : "no difference shown";
   const withinMargin = enough && lossNotExcluded(facts) < margin;
@@ -39,6 +39,10 @@ export function verdictOf(facts: Facts, margin: number): Verdict {
   const text = [sentence, ...(cost === null ? [] : [cost]), ...caveats].join(" ");
   return { word, sentence, cost, caveats, text, margin, withinMargin, detectable };
 }
+
+/** Whether it diverged under no seed that the other survived. */
+const survives = (arm: Facts["winner"], other: Facts["winner"]) =>
+  arm.diverged.every((seed) => other.diverged.includes(seed));
 
 function lossNotExcluded({ difference, rows }: Facts): number {
   return Math.max(-difference.ci.low, 3 / rows);
@@ -88,6 +92,7 @@ function costSentence(facts: Facts, word: VerdictWord, withinMargin: boolean, ma
   const price = `Against ${facts.baseline.name} it needs ${listWords(cheaper)}${how}`;
   if (word === "better") return `${price}.`;
   if (word === "worse") return `${price}, at that loss.`;
+  if (facts.seeds.length < ENOUGH_SEEDS) return `${price}.`;
   const lost = fixed(lossNotExcluded(facts) * 100, 1);
   // Where the interval ends above it, the reader is told where the number comes from.
   const why =

@@ -1,6 +1,4 @@
 import { CommanderError } from "commander";
-import { snakeCase } from "../config/resolve.js";
-import { trainOptions } from "../config/schema.js";
 import { ConfigError, DataError, ModelError, PermafrostError, StoreError } from "../errors.js";
 
 /** 0 ok; 1 failure; 2 usage, config, data or model; 3 no trial succeeded; 4 storage; 130 SIGINT; 143 SIGTERM. */
@@ -17,16 +15,8 @@ export function exitCodeOf(error: unknown, stoppedBy?: NodeJS.Signals): number {
 export function messageOf(error: unknown, stoppedBy?: NodeJS.Signals, command?: string): string | null {
   if (stoppedBy) return `stopped by ${stoppedBy}${goingOn(command)}`;
   if (error instanceof CommanderError) return null;
-  if (error instanceof PermafrostError) return `${error.code}: ${named(error)}`;
+  if (error instanceof PermafrostError) return `${error.code}: ${error.message}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** A checkpoint keeps options by the API's names: `numTrainEpochs`. */
-function named({ code, message }: PermafrostError): string {
-  if (code !== "ERR_CHECKPOINT") return message;
-  return message.replace(/(?<=: )\w+(?= +expected )/g, (key) =>
-    Object.hasOwn(trainOptions, snakeCase(key)) ? snakeCase(key) : key,
-  );
 }
 
 /** How a command that was stopped is taken up again. */

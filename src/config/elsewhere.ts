@@ -18,13 +18,13 @@ const INSTEAD: Readonly<Record<string, string>> = {
   no_cuda: "not needed: this version computes on the CPU",
   device: "not needed: this version computes on the CPU",
   // Of another table than the one that is asked.
-  learning_rate: "an option of train: search looks for it, within learning_rate_range",
-  learning_rate_per_layer: "an option of train: search looks for it",
-  layer_lr_decay: "an option of train: search looks for a rate per layer",
-  freeze: "an option of train: search decides what is frozen",
-  resume_from_checkpoint: "an option of train: search goes on with resume",
-  direction: "not needed: search maximises the accuracy on validation",
-  directions: "not needed: search maximises the accuracy on validation",
+  learning_rate: "an option of train; search finds it, within learning_rate_range",
+  learning_rate_per_layer: "an option of train; search finds it",
+  layer_lr_decay: "an option of train; search finds a rate per layer",
+  freeze: "an option of train; search decides what is frozen",
+  resume_from_checkpoint: "an option of train; search goes on with resume",
+  direction: "not needed: accuracy on validation is maximised",
+  directions: "not needed: accuracy on validation is maximised",
 };
 
 /** Their name for an option, and ours. */

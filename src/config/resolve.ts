@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { closest } from "../data/closest.js";
 import { ConfigError, type Issue } from "../errors.js";
 import { insteadOf } from "./elsewhere.js";
-import { type ConfigOf, camelCase, type OptionSpec } from "./option.js";
+import { type ConfigOf, camelCase, type OptionSpec, snakeCase } from "./option.js";
 
 export interface Resolved<T extends Record<string, OptionSpec>> {
   readonly config: ConfigOf<T>;
@@ -99,9 +99,6 @@ function unknownOption(
 /** The spelling of a name that is written beside `key`: the one the key itself has, where it has one. */
 const spellingOf = (key: string, otherwise: (name: string) => string) =>
   /[_-]/.test(key) ? (name: string) => name : /[A-Z]/.test(key) ? camelCase : otherwise;
-
-export const snakeCase = (key: string) =>
-  key.replace(/-/g, "_").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 function toIssue(name: string, issue: z.core.$ZodIssue, value: unknown, spec: OptionSpec): Issue {
   const path = [name, ...issue.path.map(String)].join(".");

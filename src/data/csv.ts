@@ -92,6 +92,7 @@ async function* records(
       open.text += text.slice(at, quote < 0 ? undefined : quote);
       if (quote < 0) break;
       at = quote + 1;
+      while (text[at] === " ") at++; // blanks before the separator are nobody's
       if (at >= end || text[at] === delimiter) record.push(open.text.replaceAll('""', '"'));
       else if (number === headerLine) {
         // "text";"label": a name as it stands, so that the columns are missed and the hint is about the separator.

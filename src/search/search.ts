@@ -121,6 +121,7 @@ export async function runSearch(
     store,
     layers,
     finalists.flatMap((options) => seeds.map((seed) => seedKey(options, seed))),
+    task.splits.test!.dataset.hash,
     config.force,
   );
   clock.enter("retrain", seeds.length * finalists.length);

@@ -4,10 +4,12 @@
  */
 import { StoreError } from "../errors.js";
 import type { Store } from "../study/store.js";
-import { manifestIn, type Study } from "../study/study.js";
+import type { Study } from "../study/study.js";
 
 const READ_AT = "permafrost:test_read_at";
 const LEDGER = "permafrost:test_read_by";
+/** SHA-256 of the file of test rows, as of the last look. */
+const FILE = "permafrost:test_sha256";
 
 /** Whether the comparison on test was begun: then the search has ended, with whatever trials it had. */
 export const testWasRead = async (study: Study) => (await study.userAttr(LEDGER)) !== undefined;
@@ -20,21 +22,21 @@ export const ledgerIsBegun = async (store: Store, studyName: string) =>
 export const testReadTimes = async (store: Store, studyName: string) =>
   ((await store.findStudy(studyName))?.userAttrs[READ_AT] ?? []) as string[];
 
-/** When other studies of the store read the same rows: their manifests name them by hash. */
-async function readsOfOthers(store: Store, study: Study): Promise<string[]> {
-  const { test } = await study.manifest();
+/** When other studies of the store read the same file, however they tokenised it. */
+async function readsOfOthers(store: Store, study: Study, file: string): Promise<string[]> {
   const times: string[] = [];
   for (const name of await store.studyNames())
-    if (name !== study.name && manifestIn(await store.findStudy(name)).test === test)
+    if (name !== study.name && (await store.findStudy(name))?.userAttrs[FILE] === file)
       times.push(...(await testReadTimes(store, name)));
   return times;
 }
 
 /**
- * Enters what is about to be scored on test. Another study of the store that read the same rows holds nobody up: it may have
+ * Enters what is about to be scored on test. Another study of the store that read the same file holds nobody up: it may have
  * been about another model. Its reads count all the same.
  *
  * @param seeds names of what will be scored, `seedKey`.
+ * @param file SHA-256 of the test file.
  * @returns when test was read, by this study and others, this time included: ISO 8601 each, in order.
  * @throws StoreError ERR_STORE_TEST_READ when others were scored before, unless `force`.
  */
@@ -42,9 +44,10 @@ export async function enterTestRead(
   store: Store,
   study: Study,
   seeds: readonly string[],
+  file: string,
   force: boolean,
 ): Promise<string[]> {
-  const others = await readsOfOthers(store, study);
+  const others = await readsOfOthers(store, study, file);
   const before = ((await study.userAttr(LEDGER)) ?? []) as string[];
   const times = ((await study.userAttr(READ_AT)) ?? []) as string[];
   if (seeds.every((seed) => before.includes(seed))) return [...others, ...times].sort();
@@ -59,6 +62,6 @@ export async function enterTestRead(
     ]);
   }
   const now = [...times, new Date().toISOString()];
-  await study.setUserAttrs({ [READ_AT]: now, [LEDGER]: [...new Set([...before, ...seeds])] });
+  await study.setUserAttrs({ [READ_AT]: now, [FILE]: file, [LEDGER]: [...new Set([...before, ...seeds])] });
   return [...others, ...now].sort();
 }

@@ -305,7 +305,9 @@ describe("too little to claim", () => {
         "w diverged under seed 7: no score there, and those of its other seeds look better for it.",
       ]
     `);
-    // Where both did, or the loser alone, the rest may speak.
+    const other = compareArms(arm("w", w!, { diverged: [7] }), arm("b", b!, { diverged: [8] }), { seed: 1 });
+    expect(other.verdict.word).toBe("no difference shown");
+    // Where both did, the rest may speak.
     expect(
       compareArms(arm("w", w!, { diverged: [7] }), arm("b", b!, { diverged: [7] }), { seed: 1 }).verdict.word,
     ).toBe("better");
@@ -319,7 +321,7 @@ describe("the interval keeps its promise", () => {
     { seeds: 5, rows: 300, seedSd: 0.03 },
     { seeds: 3, rows: 150, seedSd: 0.01 },
     { seeds: 3, rows: 300, seedSd: 0.06 },
-  ])("covers the truth 92 to 99 times in 100: $seeds seeds, $rows rows, seed sd $seedSd", (setting) => {
+  ])("covers the truth 92 to 98 times in 100: $seeds seeds, $rows rows, seed sd $seedSd", (setting) => {
     const sims = 200;
     let covered = 0;
     let wrong = 0;
@@ -329,9 +331,9 @@ describe("the interval keeps its promise", () => {
       if (difference.ci.low <= 0 && difference.ci.high >= 0) covered += 1;
       if (verdict.word !== "no difference shown") wrong += 1;
     }
-    // 600 give .988, .972, .977 and .955; an interval 1.4 times as wide covers more than .99.
+    // 600 give .988, .972, .977 and .955, these 200 .98, .975, .975 and .935; 1.4 times as wide 1, .99, 1 and .975.
     expect(covered / sims).toBeGreaterThanOrEqual(0.92);
-    expect(covered / sims).toBeLessThanOrEqual(0.995);
+    expect(covered / sims).toBeLessThanOrEqual(0.985);
     expect(wrong).toBeLessThanOrEqual(sims - covered);
   });
 

@@ -229,13 +229,13 @@ describe("power", () => {
       `"With 12 random trials |r| must exceed .68 to .91 for freezing and .67 to .95 for a rate (5 to 10 trials) at p < .05; after correction over 16 tests .86 at the least. Weaker layers cannot be told from chance."`,
     );
     expect(of(4).sentence).toMatchInlineSnapshot(
-      `"With 4 random trials |r| must exceed 1.00 for a rate (4 trials) at p < .05; after correction over 8 tests 1.00 at the least. Weaker layers cannot be told from chance. 4 random trials: too few to show anything of embeddings, layer.1, layer.3–5, head."`,
+      `"With 4 random trials |r| must exceed 1.00 for a rate (4 trials) at p < .05; after correction over 8 tests nothing can be shown. Weaker layers cannot be told from chance. 4 random trials: too few to show anything of embeddings, layer.1, layer.3–5, head."`,
     );
     expect(of(2).sentence).toMatchInlineSnapshot(`"2 random trials: too few for any test."`);
   });
 
-  it("no p of the test is below alpha where |r| is at most what it says is needed, and some are beyond", () => {
-    // Rank-biserial of every split of 12 trials, n₁ frozen: values 0 to 11, so that U takes each of its values.
+  it("says of freezing what the permutation test asks for, to .06", () => {
+    // n₁ neighbours among twelve values frozen: |r| from 1 down to about 0 and up again.
     for (const n1 of [2, 3, 5, 6]) {
       const critical = criticalRankBiserial(n1, 12 - n1)!;
       for (let shift = 0; shift <= 12 - n1; shift += 1) {
@@ -244,7 +244,6 @@ describe("power", () => {
         const test = rankBiserial(frozen, values, {
           ...{ level: 0.95, permutations: 9999, resamples: 0, random: new Random(1) },
         });
-        // The normal threshold is good to a few hundredths.
         if (Math.abs(test.r!) > critical + 0.06) expect(test.permutation!.p).toBeLessThan(0.05);
         if (Math.abs(test.r!) < critical - 0.06) expect(test.permutation!.p).toBeGreaterThan(0.05);
       }

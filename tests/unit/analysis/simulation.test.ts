@@ -150,6 +150,7 @@ describe("the whole of analyseLayers on random trials", () => {
       if (passes) perMethod += 1;
     }
     expect(withinNominal(shown, sims), `${shown} of ${sims}`).toBe(true);
+    // Two methods with 5 % each: 21 of 250 here, where one is expected to have 12 or 13.
     expect(binomialSf(perMethod - 1, sims, 0.05), `${perMethod} of ${sims}`).toBeLessThan(0.02);
   }, 120_000);
 

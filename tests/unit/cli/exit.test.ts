@@ -28,15 +28,6 @@ test.each([
   expect([exitCodeOf(error, "SIGINT"), exitCodeOf(error, "SIGTERM")]).toEqual([130, 143]);
 });
 
-test("what a checkpoint differs in has the names of flags; folders keep theirs", () => {
-  const issue = (path: string) => ({ path, expected: "3", received: "4" });
-  const paths = ["runs/maxSteps: numTrainEpochs", "runs/maxSteps: seed", "runs/maxSteps: trainHash"];
-  const error = new ConfigError("ERR_CHECKPOINT", "of another run", paths.map(issue));
-  const message = messageOf(error)!;
-  for (const path of ["maxSteps: num_train_epochs ", "maxSteps: seed ", "maxSteps: trainHash "])
-    expect(message).toContain(path);
-});
-
 test("a stack for what is a bug alone; commander has spoken already; a stop says how to go on", () => {
   const bug = new TypeError("a bug");
   expect(messageOf(bug)).toBe(bug.stack);

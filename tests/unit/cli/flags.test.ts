@@ -37,7 +37,7 @@ describe("flags", () => {
       code: "ERR_CONFIG",
       issues: expect.arrayContaining(
         [
-          ["lr", "an option of train: search looks for it, within learning_rate_range"],
+          ["lr", "an option of train; search finds it, within learning_rate_range"],
           ["n_jobs", "its name here is lanes"],
           ["model_name_or_path", "its name here is model"],
           ["no_cuda", "not needed: this version computes on the CPU"],
@@ -111,7 +111,7 @@ describe("--config", () => {
       issues: [
         { path: "epochs", hint: "its name here is num_train_epochs" },
         { path: "nJobs", hint: "its name here is lanes" },
-        { path: "freeze", hint: "an option of train: search decides what is frozen" },
+        { path: "freeze", hint: "an option of train; search decides what is frozen" },
       ],
     });
   });

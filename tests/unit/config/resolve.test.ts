@@ -112,11 +112,11 @@ test("what is named otherwise here, or is another command's: each table has its 
   expect(hint(trainOptions, "batch_size")).toBe("its name here is per_device_train_batch_size");
   expect(hint(trainOptions, "lr_scheduler")).toBe("its name here is lr_scheduler_type");
   expect(hint(searchOptions, "n_jobs")).toBe("its name here is lanes");
-  const rate = "an option of train: search looks for it, within learning_rate_range";
+  const rate = "an option of train; search finds it, within learning_rate_range";
   expect(hint(searchOptions, "learning_rate")).toBe(rate);
   expect(hint(searchOptions, "lr")).toBe(rate.replace("learning_rate_range", "learningRateRange"));
-  expect(hint(searchOptions, "freeze")).toBe("an option of train: search decides what is frozen");
-  expect(hint(searchOptions, "direction")).toBe("not needed: search maximises the accuracy on validation");
+  expect(hint(searchOptions, "freeze")).toBe("an option of train; search decides what is frozen");
+  expect(hint(searchOptions, "direction")).toBe("not needed: accuracy on validation is maximised");
   // No answer promises an option that is not there.
   for (const table of [trainOptions, searchOptions, predictOptions] as Table[])
     for (const name of ELSEWHERE) {

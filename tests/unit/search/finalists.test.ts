@@ -104,9 +104,9 @@ beforeEach(async () => {
   store = new MemoryStore();
   study = await newStudy();
 });
-const newStudy = (studyName = "s", manifest = {}) =>
+const newStudy = (studyName = "s") =>
   Study.create({
-    ...{ store, studyName, direction: "maximize", space: [], manifest },
+    ...{ store, studyName, direction: "maximize", space: [], manifest: {} },
     ...{ sampler: new RandomSampler(), pruner: new NonePruner(), seed: 1, nRandomTrials: 0, metricName: "x" },
   });
 const go = (
@@ -294,28 +294,28 @@ test("the key changes with rates, options of training and files, and not with wh
 describe("the ledger of test", () => {
   test("enters a look once; another one needs force, and is counted", async () => {
     expect(await testWasRead(study)).toBe(false);
-    const first = await enterTestRead(store, study, ["a 1", "a 2"], false);
+    const first = await enterTestRead(store, study, ["a 1", "a 2"], "file", false);
     expect(first).toHaveLength(1);
     expect(await testWasRead(study)).toBe(true);
-    expect(await enterTestRead(store, study, ["a 2"], false)).toEqual(first);
-    expect(await enterTestRead(store, study, ["a 1", "a 2"], true)).toEqual(first); // nothing is read: no look
-    await expect(enterTestRead(store, study, ["a 1", "a 3"], false)).rejects.toMatchObject({
+    expect(await enterTestRead(store, study, ["a 2"], "file", false)).toEqual(first);
+    expect(await enterTestRead(store, study, ["a 1", "a 2"], "file", true)).toEqual(first); // nothing is read: no look
+    await expect(enterTestRead(store, study, ["a 1", "a 3"], "file", false)).rejects.toMatchObject({
       code: "ERR_STORE_TEST_READ",
     });
-    expect(await enterTestRead(store, study, ["a 1", "a 3"], true)).toHaveLength(2);
-    expect(await enterTestRead(store, study, ["a 3", "a 2"], false)).toHaveLength(2);
+    expect(await enterTestRead(store, study, ["a 1", "a 3"], "file", true)).toHaveLength(2);
+    expect(await enterTestRead(store, study, ["a 3", "a 2"], "file", false)).toHaveLength(2);
   });
 
   test("counts the looks of other studies of the store at the same rows, and of those alone", async () => {
     const other = async (studyName: string, test: string) => {
-      const made = await newStudy(studyName, { test });
-      await enterTestRead(store, made, ["x"], false);
+      const made = await newStudy(studyName);
+      await enterTestRead(store, made, ["x"], test, false);
       return made;
     };
     const same = await other("same rows", "rows");
     await other("other rows", "others");
-    const now = await newStudy("now", { test: "rows" });
-    const times = await enterTestRead(store, now, ["y"], false);
+    const now = await newStudy("now");
+    const times = await enterTestRead(store, now, ["y"], "rows", false);
     const at = async (of: Study) => (await of.userAttr("permafrost:test_read_at")) as string[];
     expect(times).toEqual([...(await at(same)), ...(await at(now))].sort());
     expect(times).toHaveLength(2);
