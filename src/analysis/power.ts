@@ -76,20 +76,17 @@ function sentenceOf(n: number, tests: readonly TestPower[], alpha: number): stri
       : []),
   ];
   const corrected = tests.flatMap(({ criticalRCorrected }) => criticalRCorrected ?? []);
-  const least =
-    corrected.length > 0 ? `${correlation(Math.min(...corrected))} at the least` : "nothing can be shown";
+  const made = plural(tests.length, "test");
+  if (corrected.length === 0)
+    return `${trials}: too few to show anything. After correction over ${made} no correlation would be enough.`;
   const hopeless = inNetworkOrder(tests.map(({ group }) => group)).filter(
     (group) => !shown.some((test) => test.group === group),
   );
-  return [
-    ...(parts.length > 0
-      ? [
-          `With ${trials} |r| must exceed ${parts.join(" and ")} at p < ${correlation(alpha)}; after correction over ` +
-            `${plural(tests.length, "test")} ${least}. Weaker layers cannot be told from chance.`,
-        ]
-      : []),
-    ...(hopeless.length > 0 ? [`${trials}: too few to show anything of ${groupList(hopeless)}.`] : []),
-  ].join(" ");
+  const rest = hopeless.length > 0 ? ` ${trials}: too few to show anything of ${groupList(hopeless)}.` : "";
+  return (
+    `With ${trials} |r| must exceed ${parts.join(" and ")} at p < ${correlation(alpha)}; after correction over ` +
+    `${made} ${correlation(Math.min(...corrected))} at the least. Weaker layers cannot be told from chance.${rest}`
+  );
 }
 
 /** ".31 to .58", ".31" where they are the same. */

@@ -229,7 +229,7 @@ describe("power", () => {
       `"With 12 random trials |r| must exceed .68 to .91 for freezing and .67 to .95 for a rate (5 to 10 trials) at p < .05; after correction over 16 tests .86 at the least. Weaker layers cannot be told from chance."`,
     );
     expect(of(4).sentence).toMatchInlineSnapshot(
-      `"With 4 random trials |r| must exceed 1.00 for a rate (4 trials) at p < .05; after correction over 8 tests nothing can be shown. Weaker layers cannot be told from chance. 4 random trials: too few to show anything of embeddings, layer.1, layer.3–5, head."`,
+      `"4 random trials: too few to show anything. After correction over 8 tests no correlation would be enough."`,
     );
     expect(of(2).sentence).toMatchInlineSnapshot(`"2 random trials: too few for any test."`);
   });
