@@ -3,9 +3,9 @@
  * until somebody decides otherwise.
  */
 import { createHash } from "node:crypto";
-import { snakeCase } from "../config/option.js";
 import type { SearchConfig } from "../config/schema.js";
 import type { LayerRates } from "../train/layer-rates.js";
+import { asWritten } from "../train/manifest.js";
 import type { Task } from "../train/task.js";
 
 export type Manifest = Readonly<Record<string, unknown>>;
@@ -56,7 +56,7 @@ export function manifestOf(task: Task, config: PlannedConfig): Manifest {
     train: task.splits.train.encoded.hash,
     validation: task.splits.validation.encoded.hash,
     test: task.splits.test!.encoded.hash,
-    ...Object.fromEntries(options.map(([key, value]) => [snakeCase(key), value])),
+    ...Object.fromEntries(options.map(([key, value]) => [asWritten(key), value])),
   };
 }
 

@@ -1,4 +1,3 @@
-import { snakeCase } from "../config/option.js";
 import type { FineTuneConfig } from "./fine-tune.js";
 import type { LayerRates } from "./layer-rates.js";
 import type { Task } from "./task.js";
@@ -28,6 +27,9 @@ const DECIDING = [
   "earlyStoppingThreshold",
 ] as const satisfies readonly (keyof FineTuneConfig)[];
 
+/** An option's name as users write it: `weightDecay` → `weight_decay`. */
+export const asWritten = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
 /** What a checkpoint must share with the run that goes on from it, by the names users write. */
 export function manifestOf(task: Task, config: FineTuneConfig, rates: LayerRates): Record<string, unknown> {
   return {
@@ -36,7 +38,7 @@ export function manifestOf(task: Task, config: FineTuneConfig, rates: LayerRates
     train: task.splits.train.encoded.hash,
     validation: task.splits.validation.encoded.hash,
     learning_rate_per_layer: rates,
-    ...Object.fromEntries(DECIDING.map((key) => [snakeCase(key), config[key]])),
+    ...Object.fromEntries(DECIDING.map((key) => [asWritten(key), config[key]])),
     data_seed: config.dataSeed ?? config.seed,
   };
 }
