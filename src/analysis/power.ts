@@ -58,21 +58,12 @@ function sentenceOf(n: number, tests: readonly TestPower[], alpha: number): stri
       : `${trials}: no layer varied in them, so none is tested.`;
   const shown = tests.filter(({ criticalR }) => criticalR !== null);
   const of = (method: RankingMethod) => shown.filter((test) => test.method === method);
-  const needs = (list: readonly TestPower[]) =>
-    range(
-      list.map(({ criticalR }) => criticalR!),
-      correlation,
-    );
+  const needs = (list: readonly TestPower[]) => range(list, ({ criticalR }) => criticalR!, correlation);
   const [frozen, rate] = [of("frozen or not"), of("rate given global")];
   const parts = [
     ...(frozen.length > 0 ? [`${needs(frozen)} for freezing`] : []),
     ...(rate.length > 0
-      ? [
-          `${needs(rate)} for a rate (${range(
-            rate.map((test) => test.n),
-            String,
-          )} trials)`,
-        ]
+      ? [`${needs(rate)} for a rate (${range(rate, (test) => test.n, String)} trials)`]
       : []),
   ];
   const corrected = tests.flatMap(({ criticalRCorrected }) => criticalRCorrected ?? []);
@@ -90,7 +81,8 @@ function sentenceOf(n: number, tests: readonly TestPower[], alpha: number): stri
 }
 
 /** ".31 to .58", ".31" where they are the same. */
-function range(values: readonly number[], words: (value: number) => string): string {
+function range<T>(list: readonly T[], value: (item: T) => number, words: (value: number) => string): string {
+  const values = list.map(value);
   const [low, high] = [words(Math.min(...values)), words(Math.max(...values))];
   return low === high ? low : `${low} to ${high}`;
 }

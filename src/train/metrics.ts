@@ -45,7 +45,7 @@ export function majority(
 ): { readonly label: number; readonly accuracy: number } {
   const counts = new Int32Array(classes);
   for (const label of train) counts[label]! += 1;
-  const label = counts.indexOf(Math.max(...counts));
+  const label = counts.indexOf(counts.reduce((a, b) => Math.max(a, b), 0));
   return { label, accuracy: test.filter((other) => other === label).length / test.length };
 }
 
