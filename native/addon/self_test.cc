@@ -39,8 +39,9 @@ std::vector<std::pair<std::string, double>> self_test(const KernelTable& table, 
   const auto x = noise(M * K, 1), w = noise(N * K, 2), bias = noise(N, 3), dy = noise(M * N, 4);
   const auto qkv = noise(M * 3 * K, 5), dout = noise(M * K, 6), gain = noise(K, 7);
   const kernels::Weight weight{w.data(), nullptr};
-  const int32_t offsets[] = {0, 5, 24, M};
-  const kernels::AttentionShape shape{offsets, 3, H, D, false, false, float(1 / std::sqrt(double(D)))};
+  constexpr int B = 3;
+  const int32_t offsets[B + 1] = {0, 5, 24, M};
+  const kernels::AttentionShape shape{offsets, B, H, D, false, float(1 / std::sqrt(double(D)))};
 
   std::vector<std::pair<std::string, double>> out;
   auto compare = [&](const char* name, size_t n, auto&& call) {
@@ -69,6 +70,15 @@ std::vector<std::pair<std::string, double>> self_test(const KernelTable& table, 
   compare("attention_backward", M * 3 * K, [&](const KernelTable& k, float* y) {
     k.attention_backward(y, y + K, y + 2 * K, dout.data(), context.data(), lse.data(), qkv.data(), 3 * K, qkv.data() + K, qkv.data() + 2 * K,
                          3 * K, shape, {}, Precision::f32, pool);
+  });
+  const auto u = noise(B * H * K, 8), dy_single = noise(B * H * K, 9);
+  std::vector<float> lse_single(B * H), sums(B * H), y_single(B * H * K);
+  ref.single_query_forward(y_single.data(), lse_single.data(), sums.data(), x.data(), u.data(), shape, {}, pool);
+  compare("single_query_forward", B * H * K, [&](const KernelTable& k, float* y) {
+    k.single_query_forward(y, nullptr, sums.data(), x.data(), u.data(), shape, {}, pool);
+  });
+  compare("single_query_backward", M * K, [&](const KernelTable& k, float* dx) {
+    k.single_query_backward(dx, y_single.data(), dy_single.data(), sums.data(), lse_single.data(), x.data(), u.data(), shape, {}, pool);
   });
   compare("layernorm_forward", M * K, [&](const KernelTable& k, float* y) {
     k.layernorm_forward(y, nullptr, nullptr, nullptr, x.data(), nullptr, gain.data(), gain.data(), {}, {}, 1e-12f, M, K, pool);

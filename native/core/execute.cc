@@ -17,7 +17,7 @@ class Runner {
 
   void op(const Op& o) {
     const Batch& b = r_.batch;
-    const int M = int(rows(o.rows)), C = c_.hidden;
+    const int M = int(rows(o.rows)), C = c_.hidden, H = c_.heads;
     const int T = int(b.shape.T), B = int(b.shape.B);
     const size_t n = size_t(M) * size_t(o.n);
     ThreadPool& pool = r_.pool;
@@ -38,9 +38,14 @@ class Runner {
       case OpKind::linear_gelu_forward:
         return k_.linear_gelu_forward(out(o, 0), out(o, 1), in(o, 0), weight(o), param(o.bias), M, o.n, o.k, r_.precision, pool);
       case OpKind::attention_forward: {
-        const Heads h = heads(o, in(o, 0), in(o, 1));
-        return k_.attention_forward(out(o, 0), out(o, 1), h.q, h.ldq, h.k, h.v, h.ldkv, h.shape, inner(o), r_.precision, pool);
+        const float* q = in(o, 0);
+        return k_.attention_forward(out(o, 0), out(o, 1), q, 3 * C, q + C, q + 2 * C, 3 * C, attention_shape(), inner(o), r_.precision,
+                                    pool);
       }
+      case OpKind::head_expand: return k_.head_expand(out(o, 0), out(o, 1), in(o, 0), param(o.weight), param(o.bias), B, H, C / H, pool);
+      case OpKind::head_reduce: return k_.head_reduce(out(o, 0), in(o, 0), in(o, 1), param(o.weight), param(o.bias), B, H, C / H, pool);
+      case OpKind::single_query_forward:
+        return k_.single_query_forward(out(o, 0), out(o, 1), out(o, 2), in(o, 0), in(o, 1), attention_shape(), inner(o), pool);
       case OpKind::gather_rows: return k_.gather_rows(out(o, 0), in(o, 0), b.first.data(), B, C, pool);
       case OpKind::mean_pool_forward: return k_.mean_pool_forward(out(o, 0), in(o, 0), b.offsets.data(), B, C, pool);
       case OpKind::tanh_forward: return k_.tanh_forward(out(o, 0), in(o, 0), n, pool);
@@ -56,12 +61,16 @@ class Runner {
       case OpKind::linear_backward_weight:
         return k_.linear_backward_weight(gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), M, o.n, o.k, r_.precision, pool);
       case OpKind::attention_backward: {
-        const Heads h = heads(o, in(o, 3), in(o, 4));
         float* dq = out(o, 0);
-        float* dk = out(o, 1) + (o.first_only ? 0 : C);
-        return k_.attention_backward(dq, dk, dk + C, in(o, 0), in(o, 1), in(o, 2), h.q, h.ldq, h.k, h.v, h.ldkv, h.shape, inner(o),
-                                     r_.precision, pool);
+        const float* q = in(o, 3);
+        return k_.attention_backward(dq, dq + C, dq + 2 * C, in(o, 0), in(o, 1), in(o, 2), q, 3 * C, q + C, q + 2 * C, 3 * C,
+                                     attention_shape(), inner(o), r_.precision, pool);
       }
+      case OpKind::single_query_backward:
+        return k_.single_query_backward(out(o, 0), out(o, 1), in(o, 0), in(o, 1), in(o, 2), in(o, 3), in(o, 4), attention_shape(), inner(o),
+                                        pool);
+      case OpKind::head_weight:
+        return k_.head_weight(gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), in(o, 2), B, H, C / H, pool);
       case OpKind::layernorm_backward: {
         const float* stats = in(o, 2);
         return k_.layernorm_backward(out(o, 1), out(o, 0), gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), stats, stats + M,
@@ -80,23 +89,9 @@ class Runner {
   }
 
  private:
-  struct Heads {
-    const float *q, *k, *v;
-    int ldq, ldkv;
-    kernels::AttentionShape shape;
-  };
-
-  // qkv rows hold q, k, v side by side; with first_only, q has rows of its own and kv rows hold k, v.
-  Heads heads(const Op& o, const float* q, const float* kv) const {
-    const int C = c_.hidden, D = C / c_.heads;
-    Heads h;
-    h.q = q;
-    h.ldq = o.first_only ? C : 3 * C;
-    h.k = kv + (o.first_only ? 0 : C);
-    h.v = h.k + C;
-    h.ldkv = o.first_only ? 2 * C : 3 * C;
-    h.shape = {r_.batch.offsets.data(), int(r_.batch.shape.B), c_.heads, D, false, o.first_only, float(1.0 / std::sqrt(double(D)))};
-    return h;
+  kernels::AttentionShape attention_shape() const {
+    const int D = c_.hidden / c_.heads;
+    return {r_.batch.offsets.data(), int(r_.batch.shape.B), c_.heads, D, false, float(1.0 / std::sqrt(double(D)))};
   }
 
   void read_prefix(const Op& o) const {

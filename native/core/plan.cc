@@ -16,11 +16,12 @@ uint32_t classifier_site(int layers) { return 1 + 3 * uint32_t(layers); }
 struct LayerSaves {
   int x = -1;        // input of the layer (T,C)
   int x_first = -1;  // first_only: its first rows (B,C)
-  int q = -1, kv = -1;
+  int qkv = -1;
+  int q = -1, u = -1, y = -1, sums = -1;  // first_only: queries (B,C), those expanded and the rows they attend to (B,H·C), (B,H)
   int context = -1, lse = -1;
   int attention_z = -1, attention_stats = -1;
   int middle = -1;  // output of the attention half
-  int u = -1;       // what entered the gelu
+  int gelu_input = -1;
   int output_z = -1, output_stats = -1;
 };
 
@@ -46,9 +47,15 @@ class Compiler {
       h = embeddings();
       stage = 1;
     }
-    for (; stage <= c_.layers; ++stage) h = layer(stage - 1, h);
+    int input = h;
+    for (; stage <= c_.layers; ++stage) {
+      input = h;
+      h = layer(stage - 1, input, first_only(stage - 1));
+    }
+    // The head reads the same bits whether or not somebody asks for the other rows.
     plan_.output = h;
-    plan_.first_only_output = rows_of(h) == Rows::sequences;
+    if (o_.all_rows && input != h && first_only(c_.layers - 1)) plan_.output = layer(c_.layers - 1, input, false);
+    plan_.first_only_output = rows_of(plan_.output) == Rows::sequences;
     int pooled_rows = h;
     const bool pooled_in_cache = o_.cached && plan_.prefix_depth == c_.layers + 1;
     if (!pooled_in_cache && rows_of(h) == Rows::tokens) pooled_rows = pool_rows(h);
@@ -65,7 +72,7 @@ class Compiler {
     } else {
       h = plan_.input = buffer("input", Rows::tokens, c_.hidden);
     }
-    for (int stage = from; stage < to; ++stage) h = layer(stage - 1, h);
+    for (int stage = from; stage < to; ++stage) h = layer(stage - 1, h, first_only(stage - 1));
     if (to == c_.layers + 1 && rows_of(h) == Rows::tokens) h = pool_rows(h);
     plan_.output = h;
     plan_.first_only_output = rows_of(h) == Rows::sequences;
@@ -79,6 +86,8 @@ class Compiler {
   bool backward(int group) const { return o_.train && group >= lowest_; }
   // Something below this group learns, so its input gradient is wanted.
   bool below(int group) const { return o_.train && group > lowest_; }
+  // Pooling reads the first rows of this layer alone.
+  bool first_only(int layer) const { return layer == c_.layers - 1 && c_.pooling == Pooling::cls; }
   float probability(int group, float p) const { return trainable(group) && o_.dropout ? p : 0.0f; }
   Rows rows_of(int buffer_id) const { return plan_.buffers[size_t(buffer_id)].rows; }
 
@@ -147,6 +156,37 @@ class Compiler {
     return y;
   }
 
+  void drop_probabilities(Op& attention, int layer) const {
+    attention.p_inner = probability(attention.group, c_.attention_dropout);
+    attention.site_inner = attention_site(layer);
+  }
+
+  // (B,C) → (B,H·C); `sums` (B,H) where the weight's bias is wanted.
+  int head_expand(int group, const char* site, const char* name, int x, int weight, int bias, int sums) {
+    const int y = buffer(name, rows_of(x), c_.heads * c_.hidden);
+    Op& op = emit(OpKind::head_expand, site, group, rows_of(x));
+    op.n = op.k = c_.hidden;
+    op.out[0] = y;
+    op.out[1] = sums;
+    op.in[0] = x;
+    op.weight = weight;
+    op.bias = bias;
+    return y;
+  }
+
+  // (B,H·C) → (B,C).
+  int head_reduce(int group, const char* site, const char* name, int x, int sums, int weight, int bias) {
+    const int y = buffer(name, rows_of(x), c_.hidden);
+    Op& op = emit(OpKind::head_reduce, site, group, rows_of(x));
+    op.n = op.k = c_.hidden;
+    op.out[0] = y;
+    op.in[0] = x;
+    op.in[1] = sums;
+    op.weight = weight;
+    op.bias = bias;
+    return y;
+  }
+
   int first_rows(int group, int x) {
     const int y = buffer("first_rows", Rows::sequences, c_.hidden);
     Op& op = emit(OpKind::gather_rows, "first_rows", group, Rows::sequences);
@@ -156,36 +196,41 @@ class Compiler {
     return y;
   }
 
-  int layer(int i, int x) {
+  int layer(int i, int x, bool first_only) {
     const LayerTensors& t = l_.layers[size_t(i)];
     const int g = i + 1, C = c_.hidden, F = c_.ffn;
     const bool save = backward(g);
-    const bool first_only = i == c_.layers - 1 && c_.pooling == Pooling::cls && !o_.all_rows;
     if (saves_.empty()) saves_.resize(size_t(c_.layers));
     LayerSaves& s = saves_[size_t(i)];
     s.x = x;
 
-    int residual = x;
-    if (first_only) {
-      residual = s.x_first = first_rows(g, x);
-      s.q = linear(g, "query", "query", s.x_first, t.query_weight, t.query_bias, C, C);
-      s.kv = linear(g, "key_value", "key_value", x, t.key_weight, t.key_bias, 2 * C, C);
-    } else {
-      s.q = s.kv = linear(g, "qkv", "qkv", x, t.query_weight, t.query_bias, 3 * C, C);
-    }
+    const int residual = first_only ? s.x_first = first_rows(g, x) : x;
     const Rows rows = rows_of(residual);
-
-    s.context = buffer("context", rows, C);
     s.lse = save ? buffer("lse", rows, c_.heads) : -1;
-    Op& attention = emit(OpKind::attention_forward, "attention", g, rows);
-    attention.n = C;
-    attention.out[0] = s.context;
-    attention.out[1] = s.lse;
-    attention.in[0] = s.q;
-    attention.in[1] = s.kv;
-    attention.first_only = first_only;
-    attention.p_inner = probability(g, c_.attention_dropout);
-    attention.site_inner = attention_site(i);
+    if (first_only) {
+      s.q = linear(g, "query", "query", s.x_first, t.query_weight, t.query_bias, C, C);
+      s.u = head_expand(g, "key", "expanded_query", s.q, t.key_weight, -1, -1);
+      s.y = buffer("attended", rows, c_.heads * C);
+      s.sums = buffer("attended_sums", rows, c_.heads);
+      Op& attention = emit(OpKind::single_query_forward, "attention", g, rows);
+      attention.n = C;
+      attention.out[0] = s.y;
+      attention.out[1] = s.lse;
+      attention.out[2] = s.sums;
+      attention.in[0] = x;
+      attention.in[1] = s.u;
+      drop_probabilities(attention, i);
+      s.context = head_reduce(g, "value", "context", s.y, s.sums, t.value_weight, t.value_bias);
+    } else {
+      s.qkv = linear(g, "qkv", "qkv", x, t.query_weight, t.query_bias, 3 * C, C);
+      s.context = buffer("context", rows, C);
+      Op& attention = emit(OpKind::attention_forward, "attention", g, rows);
+      attention.n = C;
+      attention.out[0] = s.context;
+      attention.out[1] = s.lse;
+      attention.in[0] = s.qkv;
+      drop_probabilities(attention, i);
+    }
 
     s.attention_z = linear(g, "attention_output", "attention_output", s.context, t.attention_out_weight, t.attention_out_bias, C, C);
     s.attention_stats = save ? buffer("attention_stats", rows, 2) : -1;
@@ -194,12 +239,12 @@ class Compiler {
     plan_.ops.back().site_inner = attention_output_site(i);
 
     const int activation = buffer("activation", rows, F);
-    s.u = save ? buffer("gelu_input", rows, F) : -1;
+    s.gelu_input = save ? buffer("gelu_input", rows, F) : -1;
     Op& up = emit(OpKind::linear_gelu_forward, "ffn_in", g, rows);
     up.n = F;
     up.k = C;
     up.out[0] = activation;
-    up.out[1] = s.u;
+    up.out[1] = s.gelu_input;
     up.in[0] = s.middle;
     up.weight = t.ffn_in_weight;
     up.bias = t.ffn_in_bias;
@@ -349,10 +394,10 @@ class Compiler {
     gelu.n = C;
     gelu.k = F;
     gelu.out[0] = du;
-    gelu.out[1] = gelu.in[1] = s.u;
+    gelu.out[1] = gelu.in[1] = s.gelu_input;
     gelu.in[0] = out.dx;
     gelu.weight = t.ffn_out_weight;
-    if (learn) weight_gradient(g, "ffn_out", out.dx, s.u, t.ffn_out_weight, t.ffn_out_bias, C, F);
+    if (learn) weight_gradient(g, "ffn_out", out.dx, s.gelu_input, t.ffn_out_weight, t.ffn_out_bias, C, F);
     if (learn) weight_gradient(g, "ffn_in", du, s.middle, t.ffn_in_weight, t.ffn_in_bias, F, C);
     const int dmiddle = input_gradient(g, "ffn_in", "", du, t.ffn_in_weight, F, C, out.dz);
 
@@ -361,38 +406,62 @@ class Compiler {
     if (learn) weight_gradient(g, "attention_output", att.dx, s.context, t.attention_out_weight, t.attention_out_bias, C, C);
     const int dcontext = input_gradient(g, "attention_output", "dcontext", att.dx, t.attention_out_weight, C, C);
 
-    const bool first_only = s.x_first >= 0;
-    const int dq = buffer(first_only ? "dquery" : "dqkv", rows_of(s.q), first_only ? C : 3 * C);
-    const int dkv = first_only ? buffer("dkey_value", Rows::tokens, 2 * C) : dq;
-    Op& attention = emit(OpKind::attention_backward, "attention", g, rows_of(s.q));
+    if (s.x_first >= 0) return single_query_backward(i, dcontext, att.dz);
+    const int dqkv = buffer("dqkv", Rows::tokens, 3 * C);
+    Op& attention = emit(OpKind::attention_backward, "attention", g, Rows::tokens);
     attention.n = C;
-    attention.out[0] = dq;
-    attention.out[1] = dkv;
+    attention.out[0] = dqkv;
     attention.in[0] = dcontext;
     attention.in[1] = s.context;
     attention.in[2] = s.lse;
-    attention.in[3] = s.q;
-    attention.in[4] = s.kv;
-    attention.first_only = first_only;
-    attention.p_inner = probability(g, c_.attention_dropout);
-    attention.site_inner = attention_site(i);
+    attention.in[3] = s.qkv;
+    drop_probabilities(attention, i);
+    if (learn) weight_gradient(g, "qkv", dqkv, s.x, t.query_weight, t.query_bias, 3 * C, C);
+    return below(g) ? input_gradient(g, "qkv", "", dqkv, t.query_weight, 3 * C, C, att.dz) : -1;
+  }
 
-    if (!first_only) {
-      if (learn) weight_gradient(g, "qkv", dq, s.x, t.query_weight, t.query_bias, 3 * C, C);
-      return below(g) ? input_gradient(g, "qkv", "", dq, t.query_weight, 3 * C, C, att.dz) : -1;
-    }
-    if (learn) {
-      weight_gradient(g, "query", dq, s.x_first, t.query_weight, t.query_bias, C, C);
-      weight_gradient(g, "key_value", dkv, s.x, t.key_weight, t.key_bias, 2 * C, C);
-    }
+  // From the gradient of a first_only layer's context (B,C) to that of its input (T,C); dz is that of its first rows so far.
+  int single_query_backward(int i, int dcontext, int dz) {
+    const LayerTensors& t = l_.layers[size_t(i)];
+    const LayerSaves& s = saves_[size_t(i)];
+    const int g = i + 1, C = c_.hidden;
+    const bool learn = trainable(g);
+    if (learn) head_weight(g, "value", dcontext, s.y, s.sums, t.value_weight, t.value_bias);
+    const int dsums = buffer("dsums", Rows::sequences, c_.heads);
+    const int dy = head_expand(g, "value", "dattended", dcontext, t.value_weight, t.value_bias, dsums);
+    const int du = buffer("dexpanded_query", Rows::sequences, c_.heads * C);
+    const int dx = below(g) ? buffer("dhidden", Rows::tokens, C) : -1;
+    Op& attention = emit(OpKind::single_query_backward, "attention", g, Rows::sequences);
+    attention.n = C;
+    attention.out[0] = dx;
+    attention.out[1] = du;
+    attention.in[0] = dy;
+    attention.in[1] = dsums;
+    attention.in[2] = s.lse;
+    attention.in[3] = s.x;
+    attention.in[4] = s.u;
+    drop_probabilities(attention, i);
+    if (learn) head_weight(g, "key", s.q, du, -1, t.key_weight, t.key_bias);
+    const int dq = head_reduce(g, "key", "dquery", du, -1, t.key_weight, -1);
+    if (learn) weight_gradient(g, "query", dq, s.x_first, t.query_weight, t.query_bias, C, C);
     if (!below(g)) return -1;
-    input_gradient(g, "query", "", dq, t.query_weight, C, C, att.dz);
-    const int dx = input_gradient(g, "key_value", "dhidden", dkv, t.key_weight, 2 * C, C);
+    input_gradient(g, "query", "", dq, t.query_weight, C, C, dz);
     Op& scatter = emit(OpKind::scatter_rows, "first_rows", g, Rows::sequences);
     scatter.n = C;
     scatter.out[0] = dx;
-    scatter.in[0] = att.dz;
+    scatter.in[0] = dz;
     return dx;
+  }
+
+  void head_weight(int group, const char* site, int dy, int x, int sums, int weight, int bias) {
+    Op& op = emit(OpKind::head_weight, site, group, rows_of(dy));
+    op.n = op.k = c_.hidden;
+    op.in[0] = dy;
+    op.in[1] = x;
+    op.in[2] = sums;
+    op.weight = weight;
+    op.bias = bias;
+    op.gradients = plan_.gradients[size_t(group)];
   }
 
   void embeddings_backward(int dy) {

@@ -6,7 +6,8 @@
 // output per example.
 //
 // What pooling does not read is not computed: with cls pooling, the last layer's queries, attention output and
-// feed-forward run on the B first tokens only (keys and values still on all T). Bits are those of the full computation.
+// feed-forward run on the B first tokens only, and they attend to the layer's input itself (kernels/ref/single_query.h):
+// keys and values of all T tokens would be products for nothing. Equal to the full computation but for rounding.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,10 @@ enum class OpKind : uint8_t {
   layernorm_forward,           // out0 = LN(z), z = dropout(in0) + in1; saved: out1 = z (buffer of in0), out2 = mean, rstd
   linear_forward,              // out0 = in0·wᵀ + b
   linear_gelu_forward,         // out0 = gelu(u), saved: out1 = u
-  attention_forward,           // out0 = attention(q = in0, kv = in1), saved: out1 = lse
+  attention_forward,           // out0 = attention(qkv = in0), saved: out1 = lse
+  head_expand,                 // out0 = in0·w head by head, out1 = in0·b (-1: not wanted)
+  head_reduce,                 // out0 = in0·wᵀ head by head, + in1·b (-1: none)
+  single_query_forward,        // out0 = attention of the rows in0 by u = in1; saved: out1 = lse; out2 = sums of probabilities
   gather_rows,                 // out0 = first token of each sequence of in0
   mean_pool_forward,           // out0 = mean over each sequence of in0
   tanh_forward,                // out0 = tanh(in0), in place
@@ -32,7 +36,9 @@ enum class OpKind : uint8_t {
   linear_backward_input,       // out0 (+)= in0·w
   linear_gelu_backward_input,  // out0 = in0·w ⊙ gelu'(u), out1 = gelu(u) (buffer of in1); in1 = u
   linear_backward_weight,      // gradients of weight and bias from dy = in0, x = in1
-  attention_backward,          // out0 = dq, out1 = dkv; in0 = dout, in1 = out, in2 = lse, in3 = q, in4 = kv
+  attention_backward,          // out0 = dqkv; in0 = dout, in1 = out, in2 = lse, in3 = qkv
+  single_query_backward,       // out0 = dx (-1: not wanted), out1 = du; in0 = dy, in1 = dsums, in2 = lse, in3 = x, in4 = u
+  head_weight,                 // gradients of weight and bias from dy = in0, x = in1, sums = in2 (-1: the bias has none, it is zero)
   layernorm_backward,          // out0 = dz, out1 = dx (-1: not wanted; = out0 without dropout); in0 = dy, in1 = z, in2 = mean, rstd
   tanh_backward,               // out0 = in0·(1 - in1²), in place
   scatter_rows,                // out0[first token] += in0
@@ -58,7 +64,6 @@ struct Op {
   float p_inner = 0, p_outer = 0;           // dropout probabilities
   uint32_t site_inner = 0, site_outer = 0;  // dropout sites
   bool accumulate = false;
-  bool first_only = false;  // attention: one query per sequence
 };
 
 // `one` has a single row. T tokens, B sequences; `types` are the model's token types.

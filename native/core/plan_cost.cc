@@ -9,8 +9,9 @@ namespace permafrost {
 const char* op_name(OpKind kind) {
   static const char* const names[] = {
       "prefix",          "embedding_forward",     "layernorm_forward",          "linear_forward",         "linear_gelu_forward",
-      "attention_forward", "gather_rows",         "mean_pool_forward",          "tanh_forward",           "dropout",
-      "cross_entropy",   "linear_backward_input", "linear_gelu_backward_input", "linear_backward_weight", "attention_backward",
+      "attention_forward", "head_expand",         "head_reduce",                "single_query_forward",   "gather_rows",
+      "mean_pool_forward", "tanh_forward",        "dropout",                    "cross_entropy",          "linear_backward_input",
+      "linear_gelu_backward_input", "linear_backward_weight", "attention_backward", "single_query_backward", "head_weight",
       "layernorm_backward", "tanh_backward",      "scatter_rows",               "mean_pool_backward",     "embedding_backward"};
   static_assert(sizeof(names) / sizeof(*names) == size_t(OpKind::count));
   return names[size_t(kind)];
@@ -23,15 +24,19 @@ int64_t row_count(const ModelConfig& c, Rows rows, const BatchShape& s) { return
 }  // namespace
 
 int64_t op_flops(const ModelConfig& c, const Op& op, const BatchShape& s) {
-  const int64_t pairs = op.first_only ? s.T : s.S2;  // (query, key) pairs, over sequences
   switch (op.kind) {
     case OpKind::linear_forward:
     case OpKind::linear_gelu_forward:
     case OpKind::linear_backward_input:
     case OpKind::linear_gelu_backward_input:
-    case OpKind::linear_backward_weight: return 2 * row_count(c, op.rows, s) * op.n * op.k;
-    case OpKind::attention_forward: return 4 * pairs * c.hidden;    // q·kᵀ, p·v
-    case OpKind::attention_backward: return 10 * pairs * c.hidden;  // q·kᵀ again, dp, dv, dq, dk
+    case OpKind::linear_backward_weight:
+    case OpKind::head_expand:
+    case OpKind::head_reduce:
+    case OpKind::head_weight: return 2 * row_count(c, op.rows, s) * op.n * op.k;
+    case OpKind::attention_forward: return 4 * s.S2 * c.hidden;    // q·kᵀ, p·v
+    case OpKind::attention_backward: return 10 * s.S2 * c.hidden;  // q·kᵀ again, dp, dv, dq, dk
+    case OpKind::single_query_forward: return 4 * s.T * c.heads * c.hidden;                          // u·xᵀ, p·x
+    case OpKind::single_query_backward: return (op.out[0] >= 0 ? 10 : 6) * s.T * c.heads * c.hidden;  // u·xᵀ again, dp, du; dx is two
     default: return 0;
   }
 }
@@ -50,7 +55,10 @@ int64_t op_bytes(const ModelConfig& c, const Plan& plan, const Op& op, const Bat
     case OpKind::linear_gelu_forward:
     case OpKind::linear_backward_input:
     case OpKind::linear_gelu_backward_input:
-    case OpKind::linear_backward_weight: floats += int64_t(op.n) * op.k + (op.bias >= 0 ? op.n : 0); break;
+    case OpKind::linear_backward_weight:
+    case OpKind::head_expand:
+    case OpKind::head_reduce:
+    case OpKind::head_weight: floats += int64_t(op.n) * op.k + (op.bias >= 0 ? op.n : 0); break;
     case OpKind::embedding_forward: floats += 3 * s.T * c.hidden; break;
     case OpKind::layernorm_forward:
     case OpKind::layernorm_backward: floats += 2 * c.hidden; break;

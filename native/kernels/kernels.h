@@ -45,19 +45,17 @@ struct Weight {
   const void* packed = nullptr;
 };
 
-// What every attention op needs to know of its batch. Queries are all tokens, or only the first token of each sequence
-// (first_query_only: q, out, dout, dq have B rows, lse has B rows).
+// What every attention op needs to know of its batch.
 struct AttentionShape {
   const int32_t* offsets;  // (B+1) first token of each sequence; offsets[B] = T
   int B;
   int H;
   int D;  // any multiple of 8
   bool causal = false;
-  bool first_query_only = false;
   float scale = 0.0f;  // usually 1/sqrt(D)
 };
-// The element of an attention-probability dropout mask: query token i (its row in the packed batch of T, also in
-// first_query_only mode), head h, key position j within the sequence:  e = ((i·H + h) << 16) + j.
+// The element of an attention-probability dropout mask: query token i (its row in the packed batch of T), head h, key
+// position j within the sequence:  e = ((i·H + h) << 16) + j.
 
 struct AdamWStep {
   double lr;            // of this group at this step
@@ -103,6 +101,25 @@ struct KernelTable {
   void (*attention_backward)(float* dq, float* dk, float* dv, const float* dout, const float* out, const float* lse,
                              const float* q, int ldq, const float* k, const float* v, int ldkv, const AttentionShape&,
                              const Dropout&, Precision, ThreadPool&);
+
+  // ---- attention of one query a sequence -----------------------------------------------------------------------
+  // The first token of each sequence attends to rows x (T,C) themselves, not to keys and values made of them; why that is the
+  // same: ref/single_query.h. Always fp32. w (C,C) as a Weight's data; rows of a head: [h·D, h·D+D). No sequence is empty.
+  // y[b,h,c] = Σ_d x[b,h·D+d]·w[h·D+d,c];  sums[b,h] = Σ_d x[b,h·D+d]·bias[h·D+d].  y (B,H,C), x (B,C); sums (B,H) and bias
+  // may both be null.
+  void (*head_expand)(float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool&);
+  // y[b,h·D+d] = Σ_c x[b,h,c]·w[h·D+d,c] + sums[b,h]·bias[h·D+d].  y (B,C), x (B,H,C); sums and bias may both be null.
+  void (*head_reduce)(float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D, ThreadPool&);
+  // dw[h·D+d,c] = Σ_b dy[b,h·D+d]·x[b,h,c];  dbias[h·D+d] = Σ_b dy[b,h·D+d]·sums[b,h], 0 where sums is null.  dw (C,C),
+  // dy (B,C), x (B,H,C).
+  void (*head_weight)(float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D, ThreadPool&);
+  // y[b,h] = Σ_j p_j·x_j over the tokens of sequence b, p = dropout(softmax(scale·x_j·u[b,h]));  sums[b,h] = Σ_j p_j.
+  // y, u (B,H,C), sums (B,H); lse (B,H): log-sum-exp, null when no backward will come.
+  void (*single_query_forward)(float* y, float* lse, float* sums, const float* x, const float* u, const AttentionShape&, const Dropout&,
+                               ThreadPool&);
+  // dx (T,C), null when not wanted, and du (B,H,C) overwritten, from dy (B,H,C) and dsums (B,H).
+  void (*single_query_backward)(float* dx, float* du, const float* dy, const float* dsums, const float* lse, const float* x,
+                                const float* u, const AttentionShape&, const Dropout&, ThreadPool&);
 
   // ---- rows ----------------------------------------------------------------------------------------------------
   // x[t] = word[ids[t]] + position[positions[t]] + type[types[t]].  x (T,C).

@@ -20,7 +20,13 @@ import {
 import { readTiny, weightsOf } from "../golden/read.js";
 
 const { meta, tensors } = readTiny();
-const { hidden_size: C, intermediate_size: F, num_labels: R, num_hidden_layers: L } = meta.config;
+const {
+  hidden_size: C,
+  intermediate_size: F,
+  num_labels: R,
+  num_hidden_layers: L,
+  num_attention_heads: H,
+} = meta.config;
 const lengths = Int32Array.from([12, 3, 40, 7, 1, 25]);
 
 const models: Record<"cls" | "mean", ModelHandle> = {} as never;
@@ -102,7 +108,7 @@ layer.0 linear_forward:qkv attention_forward:attention linear_forward:attention_
   linear_gelu_forward:ffn_in linear_forward:ffn_out layernorm_forward:output_norm
 layer.1 linear_forward:qkv attention_forward:attention linear_forward:attention_output layernorm_forward:attention_norm
   linear_gelu_forward:ffn_in linear_forward:ffn_out layernorm_forward:output_norm
-layer.2 gather_rows:first_rows linear_forward:query linear_forward:key_value attention_forward:attention
+layer.2 gather_rows:first_rows linear_forward:query head_expand:key single_query_forward:attention head_reduce:value
   linear_forward:attention_output layernorm_forward:attention_norm
   linear_gelu_forward:ffn_in linear_forward:ffn_out layernorm_forward:output_norm
 head linear_forward:pooler tanh_forward:pooler_tanh linear_forward:classifier cross_entropy:loss
@@ -110,9 +116,9 @@ head linear_forward:pooler tanh_forward:pooler_tanh linear_forward:classifier cr
   linear_backward_weight:pooler linear_backward_input:pooler
 layer.2 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_weight:ffn_out
   linear_backward_weight:ffn_in linear_backward_input:ffn_in layernorm_backward:attention_norm
-  linear_backward_weight:attention_output linear_backward_input:attention_output attention_backward:attention
-  linear_backward_weight:query linear_backward_weight:key_value linear_backward_input:query linear_backward_input:key_value
-  scatter_rows:first_rows
+  linear_backward_weight:attention_output linear_backward_input:attention_output
+  head_weight:value head_expand:value single_query_backward:attention head_weight:key head_reduce:key
+  linear_backward_weight:query linear_backward_input:query scatter_rows:first_rows
 layer.1 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_weight:ffn_out
   linear_backward_weight:ffn_in linear_backward_input:ffn_in layernorm_backward:attention_norm
   linear_backward_weight:attention_output linear_backward_input:attention_output attention_backward:attention
@@ -148,7 +154,7 @@ layer.0 linear_forward:qkv attention_forward:attention linear_forward:attention_
   linear_gelu_forward:ffn_in linear_forward:ffn_out layernorm_forward:output_norm
 layer.1 linear_forward:qkv attention_forward:attention linear_forward:attention_output layernorm_forward:attention_norm
   linear_gelu_forward:ffn_in linear_forward:ffn_out layernorm_forward:output_norm
-layer.2 gather_rows:first_rows linear_forward:query linear_forward:key_value attention_forward:attention
+layer.2 gather_rows:first_rows linear_forward:query head_expand:key single_query_forward:attention head_reduce:value
   linear_forward:attention_output layernorm_forward:attention_norm
   linear_gelu_forward:ffn_in linear_forward:ffn_out layernorm_forward:output_norm
 head linear_forward:pooler tanh_forward:pooler_tanh linear_forward:classifier cross_entropy:loss
@@ -156,8 +162,9 @@ head linear_forward:pooler tanh_forward:pooler_tanh linear_forward:classifier cr
   linear_backward_weight:pooler linear_backward_input:pooler
 layer.2 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_weight:ffn_out
   linear_backward_weight:ffn_in linear_backward_input:ffn_in layernorm_backward:attention_norm
-  linear_backward_weight:attention_output linear_backward_input:attention_output attention_backward:attention
-  linear_backward_weight:query linear_backward_weight:key_value
+  linear_backward_weight:attention_output linear_backward_input:attention_output
+  head_weight:value head_expand:value single_query_backward:attention head_weight:key head_reduce:key
+  linear_backward_weight:query
 `),
     );
     expect(described.prefixDepth).toBe(3);
@@ -198,8 +205,9 @@ layer.1 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear
         at,
         golden(`
 layer.2 layernorm_backward:output_norm linear_gelu_backward_input:ffn_out linear_backward_input:ffn_in
-  layernorm_backward:attention_norm linear_backward_input:attention_output attention_backward:attention
-  linear_backward_input:query linear_backward_input:key_value scatter_rows:first_rows
+  layernorm_backward:attention_norm linear_backward_input:attention_output
+  head_expand:value single_query_backward:attention head_reduce:key
+  linear_backward_input:query scatter_rows:first_rows
 `),
       ),
     );
@@ -224,7 +232,7 @@ head linear_forward:pooler tanh_forward:pooler_tanh linear_forward:classifier cr
     const described = await plan("fffft");
     expect(lines(described).slice(-2)).toEqual(
       golden(`
-layer.2 gather_rows:first_rows linear_forward:query linear_forward:key_value attention_forward:attention
+layer.2 gather_rows:first_rows linear_forward:query head_expand:key single_query_forward:attention head_reduce:value
   linear_forward:attention_output layernorm_forward:attention_norm
   linear_gelu_forward:ffn_in linear_forward:ffn_out layernorm_forward:output_norm
 head linear_forward:pooler tanh_forward:pooler_tanh linear_forward:classifier cross_entropy:loss
@@ -294,9 +302,9 @@ describe("nothing frozen appears", () => {
     const model = native.describeModel(models.cls);
     const index = (group: string) => model.groups.indexOf(group);
     for (const op of described.ops) {
-      if (!/_backward/.test(op.kind) && op.kind !== "scatter_rows") continue;
+      if (!/_backward|^head_weight$|^scatter_rows$/.test(op.kind)) continue;
       expect(index(op.group), `${op.kind}:${op.site}`).toBeGreaterThanOrEqual(lowest);
-      if (/^(linear_backward_weight|embedding_backward)$/.test(op.kind))
+      if (/^(linear_backward_weight|head_weight|embedding_backward)$/.test(op.kind))
         expect(learns[index(op.group)]).toBe(true);
     }
     const learned = model.tensors.filter((t) => learns[t.group]);
@@ -315,11 +323,13 @@ describe("nothing frozen appears", () => {
 
 /**
  * FLOPs of a training step, written from the mathematics, not from plan_cost.cc. A multiply-add is 2; only matrix products
- * count. T tokens, B sequences; `pairs` (query, key) pairs.
+ * count. T tokens, B sequences.
  *
- *   layer forward   2·T·(3C² + C² + 2CF) + 4·C·Σlen²        last layer, cls: T·2C² for keys and values, the rest on B rows
+ *   layer forward   2·T·(3C² + C² + 2CF) + 4·C·Σlen²
  *   weight gradient the same products again; input gradient the same again, without that of q, k, v where nothing below learns
- *   attention       backward recomputes q·kᵀ and has four products more: 10·C·pairs
+ *   attention       backward recomputes q·kᵀ and has four products more: 10·C·Σlen²
+ *   last layer, cls everything on B rows, and H queries of width C a row over T inputs: 4·C·H·T. Backward recomputes the scores
+ *                   and has two products more, and the two of the inputs' gradient where something below learns
  */
 function stepFlops(
   trainable: readonly boolean[],
@@ -336,13 +346,16 @@ function stepFlops(
   for (let i = 0; i < L; i++) {
     const first = i === L - 1 && pooling === "cls";
     const rows = first ? B : T;
-    const pairs = first ? T : S2;
-    const projections = first ? 2 * B * C * C + 2 * T * C * 2 * C : 2 * T * C * 3 * C;
+    const below = i + 1 > lowest;
+    const projections = 2 * rows * 3 * C * C;
     const rest = 2 * rows * (C * C + 2 * C * F);
-    if (!(cached && i + 1 < lowest)) flops += projections + rest + 4 * C * pairs;
+    const attention = first ? 4 * C * H * T : 4 * C * S2;
+    if (!(cached && i + 1 < lowest)) flops += projections + rest + attention;
     if (i + 1 < lowest) continue;
-    flops += rest + 10 * C * pairs;
-    if (i + 1 > lowest) flops += projections;
+    flops += rest + (first ? (below ? 10 : 6) * C * H * T : 10 * C * S2);
+    // Of the last layer's, those of key and value lie on the way to the query's gradient.
+    if (below) flops += projections;
+    else if (first) flops += 2 * rows * 2 * C * C;
     if (trainable[i + 1]) flops += projections + rest;
   }
   const pooler = pooling === "cls" ? 2 * B * C * C : 0;

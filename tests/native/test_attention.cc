@@ -1,4 +1,4 @@
-// test_attention.cc — attention over packed sequences: forward, backward, causal, first query only, dropout.
+// test_attention.cc — attention over packed sequences: forward, backward, causal, dropout.
 #include "kernels/ref/attention.h"
 
 #include <algorithm>
@@ -23,15 +23,15 @@ struct Problem {
   size_t rows = 0;  // of q
   std::vector<float> q, k, v, dout;
 
-  Problem(const std::vector<int>& lengths, int H, int D, bool causal, bool first, float p, uint64_t seed) {
+  Problem(const std::vector<int>& lengths, int H, int D, bool causal, float p, uint64_t seed) {
     for (int length : lengths) offsets.push_back(offsets.back() + length);
     T = offsets.back();
     C = H * D;
     ldq = C + 5;  // rows of a wider matrix
     ldkv = 2 * C + 3;
-    s = {offsets.data(), int(lengths.size()), H, D, causal, first, float(1.0 / std::sqrt(double(D)))};
+    s = {offsets.data(), int(lengths.size()), H, D, causal, float(1.0 / std::sqrt(double(D)))};
     dropout = {p, seed, 3, 1};
-    rows = size_t(first ? s.B : T);
+    rows = size_t(T);
     Random random(seed + uint64_t(T * 131 + C));
     q = random.normals(rows * ldq, 2.0f);
     k = random.normals(size_t(T) * ldkv);
@@ -40,8 +40,7 @@ struct Problem {
   }
   Problem(const Problem&) = delete;
   std::string what(const char* op) const {
-    return describe("%s B=%d T=%d H=%d D=%d%s%s p=%g", op, s.B, T, s.H, s.D, s.causal ? " causal" : "",
-                    s.first_query_only ? " first" : "", dropout.p);
+    return describe("%s B=%d T=%d H=%d D=%d%s p=%g", op, s.B, T, s.H, s.D, s.causal ? " causal" : "", dropout.p);
   }
 };
 
@@ -53,11 +52,8 @@ void for_problems(const std::function<void(const Draw&)>& body) {
   for (const auto& lengths : batches)
     for (auto [H, D] : {std::pair{1, 8}, {3, 32}, {2, 64}, {2, 24}, {1, 40}})
       for (int mode = 0; mode < 4; ++mode) {
-        if (lengths[1 % lengths.size()] == 0 && (mode & 2)) continue;  // an empty sequence has no first query
         const int heads = H, depth = D;
-        body([=](uint64_t seed) {
-          return std::make_shared<Problem>(lengths, heads, depth, mode & 1, mode & 2, mode == 1 || mode == 2 ? 0.1f : 0.0f, seed);
-        });
+        body([=](uint64_t seed) { return std::make_shared<Problem>(lengths, heads, depth, mode & 1, mode & 2 ? 0.1f : 0.0f, seed); });
       }
 }
 constexpr int kDraws = 3;
@@ -157,12 +153,12 @@ TEST(attention, backward) {
   });
 }
 
-// A sequence has the same bits alone and in a batch; its first query the same bits as first_query_only.
+// A sequence has the same bits alone and in a batch.
 TEST(attention, sequences_are_independent) {
   ThreadPool pool(2);
-  const Problem p({13, 50, 1, 28}, 3, 32, false, false, 0.0f, t.seed());
+  const Problem p({13, 50, 1, 28}, 3, 32, false, 0.0f, t.seed());
   for (const KernelTable* k : tables(t)) {
-    std::vector<float> out(p.rows * p.C), alone(p.rows * p.C), first(size_t(p.s.B) * p.C), q_first;
+    std::vector<float> out(p.rows * p.C), alone(p.rows * p.C);
     k->attention_forward(out.data(), nullptr, p.q.data(), p.ldq, p.k.data(), p.v.data(), p.ldkv, p.s, p.dropout, Precision::f32, pool);
     for (int b = 0; b < p.s.B; ++b) {
       const size_t begin = size_t(p.offsets[b]);
@@ -172,21 +168,14 @@ TEST(attention, sequences_are_independent) {
       s.B = 1;
       k->attention_forward(alone.data() + begin * p.C, nullptr, p.q.data() + begin * p.ldq, p.ldq, p.k.data() + begin * p.ldkv,
                            p.v.data() + begin * p.ldkv, p.ldkv, s, p.dropout, Precision::f32, pool);
-      q_first.insert(q_first.end(), p.q.begin() + std::ptrdiff_t(begin * p.ldq), p.q.begin() + std::ptrdiff_t((begin + 1) * p.ldq));
     }
     t.expect(same_bits(out, alone), describe("a sequence alone has other bits on %s", k->name));
-    AttentionShape s = p.s;
-    s.first_query_only = true;
-    k->attention_forward(first.data(), nullptr, q_first.data(), p.ldq, p.k.data(), p.v.data(), p.ldkv, s, p.dropout, Precision::f32, pool);
-    for (int b = 0; b < p.s.B; ++b)
-      t.expect(std::memcmp(first.data() + size_t(b) * p.C, out.data() + size_t(p.offsets[b]) * p.C, size_t(p.C) * 4) == 0,
-               describe("first_query_only has other bits on %s", k->name));
   }
 }
 
 TEST(attention, gradients_by_differences) {
   for (int mode = 0; mode < 4; ++mode) {
-    const Problem p({4, 3}, 2, 8, mode & 1, mode & 2, mode == 3 ? 0.25f : 0.0f, t.seed());
+    const Problem p({4, 3}, 2, 8, mode & 1, mode & 2 ? 0.25f : 0.0f, t.seed());
     const std::vector<double> q = widen(p.q), k = widen(p.k), v = widen(p.v), dout = widen(p.dout);
     const Saved<double> saved = exact_forward(p);
     std::vector<double> dq(q.size()), dk(k.size()), dv(v.size());
@@ -208,7 +197,7 @@ TEST(attention, shares_a_matrix) {
   ThreadPool pool(2);
   const int H = 2, D = 32, C = H * D, T = 20;
   const int32_t offsets[3] = {0, 9, 20};
-  const AttentionShape s{offsets, 2, H, D, false, false, 0.17f};
+  const AttentionShape s{offsets, 2, H, D, false, 0.17f};
   const std::vector<float> qkv = Random(t.seed()).normals(size_t(T) * 3 * C), dout = Random(t.seed() + 1).normals(size_t(T) * C);
   std::vector<std::vector<float>> results;
   for (const KernelTable* k : tables(t)) {

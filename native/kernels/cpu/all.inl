@@ -2,6 +2,7 @@
 #include "linear_all.inl"
 #include "philox.inl"
 #include "attention.inl"
+#include "single_query.inl"
 #include "elementwise.inl"
 #include "rows.inl"
 #include "layernorm.inl"
@@ -14,6 +15,11 @@ static KernelTable make_table(const char* name) {
   use_linear(t);
   t.attention_forward = attention_forward;
   t.attention_backward = attention_backward;
+  t.head_expand = head_expand;
+  t.head_reduce = head_reduce;
+  t.head_weight = head_weight;
+  t.single_query_forward = single_query_forward;
+  t.single_query_backward = single_query_backward;
   t.embedding_forward = embedding_forward;
   t.embedding_backward = embedding_backward;
   t.layernorm_forward = layernorm_forward;

@@ -63,10 +63,9 @@ static void pack_keys(float* panels, const float* k, int ldkv, int keys, int D) 
 
 // What a task needs to know of its sequence, and its scratch.
 struct AttentionTask {
-  int h, begin, keys, queries;
-  int block;   // queries of a block
-  size_t row;  // of the first query in q, out, lse
-  int ld;      // row stride of score buffers
+  int h, begin, keys;
+  int block;  // queries of a block
+  int ld;     // row stride of score buffers
   float *keys_t, *values_t, *p, *ds, *panel, *factors;
 };
 
@@ -90,8 +89,6 @@ struct AttentionScratch {
     t.h = index % s.H;
     t.begin = s.offsets[b];
     t.keys = s.offsets[b + 1] - t.begin;
-    t.queries = s.first_query_only ? imin(1, t.keys) : t.keys;
-    t.row = s.first_query_only ? size_t(b) : size_t(t.begin);
     t.block = block_queries(t.keys, s.causal);
     t.ld = score_stride(t.keys);
     const size_t floats = (panels + block) * (backward ? 2 : 1) + panel + factors;
@@ -142,13 +139,13 @@ static void attention_forward(float* out, float* lse, const float* q, int ldq, c
   const int C = s.H * s.D;
   pool.run(s.B * s.H, [&](int index, int thread) {
     const AttentionTask t = scratch.task(s, index, thread, pool, false);
-    if (t.queries == 0) return;
+    if (t.keys == 0) return;
     const ptrdiff_t head = ptrdiff_t(t.h) * s.D, first_key = ptrdiff_t(t.begin) * ldkv + head;
     pack_keys(t.keys_t, k + first_key, ldkv, t.keys, s.D);
-    for (int i = 0; i < t.queries; i += t.block) {
-      const int rows = imin(t.block, t.queries - i), keys = s.causal ? imin(t.keys, i + rows) : t.keys;
+    for (int i = 0; i < t.keys; i += t.block) {
+      const int rows = imin(t.block, t.keys - i), keys = s.causal ? imin(t.keys, i + rows) : t.keys;
       const int padded = round_up(keys, kLanes);
-      scores(t.p, t.ld, rows, keys, q + ptrdiff_t(t.row + size_t(i)) * ldq + head, ldq, t.keys_t, s.D);
+      scores(t.p, t.ld, rows, keys, q + ptrdiff_t(t.begin + i) * ldq + head, ldq, t.keys_t, s.D);
       float sums[kQueries + kLanes], tops[kQueries + kLanes];
       for (int r = 0; r < rows; ++r) {
         float* p = t.p + ptrdiff_t(r) * t.ld;
@@ -157,7 +154,7 @@ static void attention_forward(float* out, float* lse, const float* q, int ldq, c
         const float* factor = dropout_factors(t.factors, keep, mask_element(t, s, i + r), padded);
         for (int j = 0; j < padded; j += kLanes) store(p + j, mul(load(p + j), load(factor + j)));
       }
-      float* out_i = out + ptrdiff_t(t.row + size_t(i)) * C + head;
+      float* out_i = out + ptrdiff_t(t.begin + i) * C + head;
       product<Layout::rows>(out_i, C, rows, s.D, t.p, t.ld, v + first_key, ldkv, keys, false, t.panel);
       for (int r = 0; r < rows; ++r) {
         const V inverse = div(set1(1.0f), set1(sums[r]));
@@ -169,7 +166,7 @@ static void attention_forward(float* out, float* lse, const float* q, int ldq, c
       }
       if (!lse) continue;
       for (int r = 0; r < rows; r += kLanes) store(sums + r, add(load(tops + r), log(load(sums + r))));
-      for (int r = 0; r < rows; ++r) lse[ptrdiff_t(t.row + size_t(i + r)) * s.H + t.h] = sums[r];
+      for (int r = 0; r < rows; ++r) lse[ptrdiff_t(t.begin + i + r) * s.H + t.h] = sums[r];
     }
   });
 }
@@ -210,7 +207,7 @@ static void attention_backward(float* dq, float* dk, float* dv, const float* dou
   const int C = s.H * s.D;
   pool.run(s.B * s.H, [&](int index, int thread) {
     const AttentionTask t = scratch.task(s, index, thread, pool, true);
-    if (t.queries == 0) return;
+    if (t.keys == 0) return;
     const ptrdiff_t head = ptrdiff_t(t.h) * s.D, first_key = ptrdiff_t(t.begin) * ldkv + head;
     pack_keys(t.keys_t, k + first_key, ldkv, t.keys, s.D);
     pack_keys(t.values_t, v + first_key, ldkv, t.keys, s.D);
@@ -219,20 +216,20 @@ static void attention_backward(float* dq, float* dk, float* dv, const float* dou
       memset(dk + first_key + ptrdiff_t(j) * ldkv, 0, sizeof(float) * size_t(s.D));
       memset(dv + first_key + ptrdiff_t(j) * ldkv, 0, sizeof(float) * size_t(s.D));
     }
-    for (int i = 0; i < t.queries; i += t.block) {
-      const int rows = imin(t.block, t.queries - i), keys = s.causal ? imin(t.keys, i + rows) : t.keys;
+    for (int i = 0; i < t.keys; i += t.block) {
+      const int rows = imin(t.block, t.keys - i), keys = s.causal ? imin(t.keys, i + rows) : t.keys;
       const int padded = round_up(keys, kLanes);
-      const size_t row = t.row + size_t(i);
+      const int row = t.begin + i;
       const float* q_i = q + ptrdiff_t(row) * ldq + head;
       const float* dout_i = dout + ptrdiff_t(row) * C + head;
       scores(t.p, t.ld, rows, keys, q_i, ldq, t.keys_t, s.D);
       scores(t.ds, t.ld, rows, keys, dout_i, C, t.values_t, s.D);
       for (int r = 0; r < rows; ++r) {
-        const float delta = dot(dout_i + ptrdiff_t(r) * C, out + ptrdiff_t(row + size_t(r)) * C + head, s.D);
+        const float delta = dot(dout_i + ptrdiff_t(r) * C, out + ptrdiff_t(row + r) * C + head, s.D);
         const float* factor = nullptr;
         if (dropout.p != 0.0f) factor = dropout_factors(t.factors, keep, mask_element(t, s, i + r), padded);
         softmax_backward_row(t.p + ptrdiff_t(r) * t.ld, t.ds + ptrdiff_t(r) * t.ld, factor, s.causal ? i + r + 1 : keys, padded,
-                             lse[ptrdiff_t(row + size_t(r)) * s.H + t.h], delta, s.scale);
+                             lse[ptrdiff_t(row + r) * s.H + t.h], delta, s.scale);
       }
       const bool add_to = s.causal || i > 0;
       product<Layout::rows>(dq + ptrdiff_t(row) * ldq + head, ldq, rows, s.D, t.ds, t.ld, k + first_key, ldkv, keys, false, t.panel);

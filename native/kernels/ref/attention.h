@@ -1,7 +1,6 @@
 // ref/attention.h — scaled dot-product attention over packed sequences, plain loops: the specification.
 //
-// Query row r of sequence b is token offsets[b]+r, or only the first with first_query_only. Causal: query i sees keys
-// j <= i of its sequence. Everything is computed in Real: Precision::bf16 permits an implementation to round q, k, v,
+// Query row r of sequence b is token offsets[b]+r. Causal: query i sees keys j <= i of its sequence. Everything is computed in Real: Precision::bf16 permits an implementation to round q, k, v,
 // dout and the probabilities before multiplying, and this one does not.
 #pragma once
 
@@ -25,9 +24,7 @@ template <class Visit>
 void for_each_query(const AttentionShape& s, Visit visit) {
   for (int b = 0; b < s.B; ++b) {
     const int begin = s.offsets[b], length = s.offsets[b + 1] - begin;
-    const int queries = s.first_query_only ? (length > 0 ? 1 : 0) : length;
-    for (int i = 0; i < queries; ++i)
-      visit(Query{begin + i, s.first_query_only ? size_t(b) : size_t(begin + i), begin, s.causal ? i + 1 : length});
+    for (int i = 0; i < length; ++i) visit(Query{begin + i, size_t(begin + i), begin, s.causal ? i + 1 : length});
   }
 }
 

@@ -12,6 +12,7 @@
 #include "layernorm.h"
 #include "linear.h"
 #include "rows.h"
+#include "single_query.h"
 
 namespace permafrost::kernels {
 
@@ -50,6 +51,22 @@ KernelTable make_table() {
                             const float* q, int ldq, const float* k, const float* v, int ldkv, const AttentionShape& s,
                             const Dropout& d, Precision, ThreadPool&) {
     ref::attention_backward(dq, dk, dv, dout, out, lse, q, ldq, k, v, ldkv, s, d);
+  };
+
+  t.head_expand = [](float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool&) {
+    ref::head_expand(y, sums, x, w, bias, B, H, D);
+  };
+  t.head_reduce = [](float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D, ThreadPool&) {
+    ref::head_reduce(y, x, sums, w, bias, B, H, D);
+  };
+  t.head_weight = [](float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D, ThreadPool&) {
+    ref::head_weight(dw, dbias, dy, x, sums, B, H, D);
+  };
+  t.single_query_forward = [](float* y, float* lse, float* sums, const float* x, const float* u, const AttentionShape& s, const Dropout& d,
+                              ThreadPool&) { ref::single_query_forward(y, lse, sums, x, u, s, d); };
+  t.single_query_backward = [](float* dx, float* du, const float* dy, const float* dsums, const float* lse, const float* x, const float* u,
+                               const AttentionShape& s, const Dropout& d, ThreadPool&) {
+    ref::single_query_backward(dx, du, dy, dsums, lse, x, u, s, d);
   };
 
   t.embedding_forward = [](float* x, const float* word, const float* position, const float* type, const int32_t* ids,
