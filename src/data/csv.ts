@@ -6,7 +6,8 @@ import { brief, type TableRow } from "./table.js";
 type Delimiter = "," | "\t";
 
 /**
- * Separated by commas or tabs, quoted by ", first row the column names. A quote inside an unquoted field is a plain
+ * Separated by commas or tabs, quoted by ", first row the column names; columns without one (an index, what a spreadsheet
+ * leaves behind the last) are left out. A quote inside an unquoted field is a plain
  * character, as for Python's csv and pandas; line breaks inside quotes are kept. Unlike there, what stands between a closing
  * quote and the separator is an error: it is how a text that begins with a plain quote swallows the rows below it.
  *
@@ -22,17 +23,20 @@ export async function* csvRows(
   for await (const { record, line, lines: count } of records(lines, name, delimiter)) {
     if (header === null) {
       header = record.map((column) => column.trim());
-      const twice = header.find((column, i) => header?.indexOf(column) !== i);
+      const named = header.filter((column) => column !== "");
+      const twice = named.find((column, i) => named.indexOf(column) !== i);
       if (twice !== undefined) {
         throw csvError(name, line, "each column name once", `"${twice}" twice`);
       }
-      yield { line, header };
+      yield { line, header: named };
       continue;
     }
     const isEmpty = record.length > 1 && record.every((field) => field.trim() === "");
     const row = { line, ...(count > 1 ? { lines: count } : {}), ...(isEmpty ? { isEmpty } : {}) };
     if (record.length === header.length) {
-      yield { ...row, fields: Object.fromEntries(header.map((column, i) => [column, record[i]])) };
+      const fields = Object.fromEntries(header.map((column, i) => [column, record[i]]));
+      delete fields[""];
+      yield { ...row, fields };
     } else {
       const problem = {
         expected: `${header.length} fields, as in the header`,

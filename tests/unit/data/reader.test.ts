@@ -109,6 +109,17 @@ describe("what is read", () => {
     );
   });
 
+  test("CSV columns without a name, as pandas and spreadsheets write them, are nobody's", async () => {
+    const { examples, notices } = await read(file("csv", ",text,label, ,\n0,a,x,,\n1,b,y,,note\n"));
+    expect(examples).toEqual([
+      { text: "a", label: "x" },
+      { text: "b", label: "y" },
+    ]);
+    expect(notices).toEqual([]);
+    const { code, text } = await failure(file("csv", ",,\na,x,\n"));
+    expect([code, text]).toEqual(["ERR_COLUMN", expect.stringContaining('expected a column "text"')]);
+  });
+
   test("TSV: tabs, quotes as in CSV", async () => {
     const dataset = await read(file("tsv", 'text\tlabel\na, b\tx\n"c\td"\ty\n'));
     expect(dataset.examples).toEqual([
