@@ -1,8 +1,10 @@
-// attention.cc — attention forward and backward of a packed batch, as a share of the fp32 register peak.
+// attention.cc — attention forward and backward of a packed batch, of all its tokens and of each text's first, as a share of
+// the fp32 register peak.
 //
 //   build/bench/bench/attention [threads]        built as gemm.cc says
 //
-// Work: 4·C·Σ length² FLOPs forward (q·kᵀ, p·v), 10·C·Σ length² backward (q·kᵀ again, dp, dq, dk, dv).
+// Work: 4·C·Σ length² FLOPs forward (q·kᵀ, p·v), 10·C·Σ length² backward (q·kᵀ again, dp, dq, dk, dv). Of the first tokens
+// (single_query): 4·C·H·Σ length forward (u·xᵀ, p·x), 10·C·H·Σ length backward (u·xᵀ again, dp, du, dx twice).
 #include "lab.h"
 
 using namespace permafrost;
@@ -18,6 +20,18 @@ struct Case {
   int B, length, H, D;
 };
 
+struct Batch {
+  int T, C;
+  std::vector<int32_t> offsets;
+  AttentionShape shape{};
+
+  explicit Batch(const Case& c) : T(c.B * c.length), C(c.H * c.D) {
+    for (int b = 0; b <= c.B; ++b) offsets.push_back(b * c.length);
+    shape = {offsets.data(), c.B, c.H, c.D, false, float(1.0 / std::sqrt(double(c.D)))};
+  }
+  Batch(const Batch&) = delete;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -25,13 +39,15 @@ int main(int argc, char** argv) {
   ThreadPool& pool = bench.pool;
   const Case cases[] = {{"questions, 14 tokens", 16, 14, 12, 32}, {"sentences, 30 tokens", 16, 30, 12, 32}, {"MiniLM, 128 tokens", 16, 128, 12, 32},
                         {"BERT-base, 128 tokens", 16, 128, 12, 64}, {"BERT-base, 512 tokens", 4, 512, 12, 64}};
+  const auto print = [&](const char* name, float p, double forward, double backward) {
+    std::printf("%-24s %8.1f %12.0f %12.0f   %3.0f %% %3.0f %%\n", name, double(p), forward / 1e9, backward / 1e9, 100 * forward / bench.peak.f32,
+                100 * backward / bench.peak.f32);
+  };
   std::printf("\n%-24s %8s %12s %12s   share of peak    GFLOP/s\n", "batch", "dropout", "forward", "backward");
   for (const Case& c : cases) {
-    const int T = c.B * c.length, C = c.H * c.D;
-    std::vector<int32_t> offsets;
-    for (int b = 0; b <= c.B; ++b) offsets.push_back(b * c.length);
-    AttentionShape shape{offsets.data(), c.B, c.H, c.D};
-    shape.scale = float(1.0 / std::sqrt(double(c.D)));
+    const Batch batch(c);
+    const int T = batch.T, C = batch.C;
+    const AttentionShape& shape = batch.shape;
     const auto qkv = noise(size_t(T) * 3 * C), dout = noise(size_t(T) * C, 2);
     for (const float p : {0.0f, 0.1f}) {
       const Dropout dropout{p, 1, 0, 1};
@@ -53,7 +69,34 @@ int main(int argc, char** argv) {
       const double work = 4.0 * C * c.B * double(c.length) * c.length;
       const double f = work / lab::median_seconds([&] { forward(bench.fast, out); });
       const double b = 2.5 * work / lab::median_seconds([&] { backward(bench.fast, dqkv); });
-      std::printf("%-24s %8.1f %12.0f %12.0f   %3.0f %% %3.0f %%\n", c.name, double(p), f / 1e9, b / 1e9, 100 * f / bench.peak.f32, 100 * b / bench.peak.f32);
+      print(c.name, p, f, b);
+    }
+  }
+  std::printf("\n%-24s\n", "first tokens");
+  for (const Case& c : cases) {
+    const Batch batch(c);
+    const size_t by_head = size_t(c.B) * c.H * batch.C, rows = size_t(batch.T) * batch.C;
+    const auto x = noise(rows), u = noise(by_head, 2), dy = noise(by_head, 3), dsums = noise(size_t(c.B) * c.H, 4);
+    for (const float p : {0.0f, 0.1f}) {
+      const Dropout dropout{p, 1, 0, 1};
+      std::vector<float> y(by_head), lse(size_t(c.B) * c.H), sums(lse.size()), d(rows + by_head);
+      const auto forward = [&](const kernels::KernelTable& t, std::vector<float>& to) {
+        t.single_query_forward(to.data(), lse.data(), sums.data(), x.data(), u.data(), batch.shape, dropout, pool);
+      };
+      const auto backward = [&](const kernels::KernelTable& t, std::vector<float>& to) {
+        t.single_query_backward(to.data(), to.data() + rows, dy.data(), dsums.data(), lse.data(), x.data(), u.data(), batch.shape, dropout, pool);
+      };
+      std::vector<float> expected(y.size()), expected_gradient(d.size());
+      forward(bench.ref, expected);
+      forward(bench.fast, y);
+      lab::check(c.name, y, expected, 1e-5);
+      backward(bench.ref, expected_gradient);
+      backward(bench.fast, d);
+      lab::check(c.name, d, expected_gradient, 1e-5);
+      const double work = 4.0 * batch.C * c.H * double(batch.T);
+      const double f = work / lab::median_seconds([&] { forward(bench.fast, y); });
+      const double b = 2.5 * work / lab::median_seconds([&] { backward(bench.fast, d); });
+      print(c.name, p, f, b);
     }
   }
 }

@@ -37,6 +37,7 @@ std::vector<Kernel> list(ThreadPool& pool) {
   static const auto x = noise(size_t(T) * C, 1), residual = noise(size_t(T) * C, 2), dy = noise(size_t(T) * C, 3);
   static const auto w = noise(size_t(F) * C, 4), bias = noise(F, 5), wide = noise(size_t(T) * F, 6), qkv = noise(size_t(T) * 3 * C, 7);
   static const auto words = noise(size_t(1000) * C, 8), moments = noise(size_t(F) * C, 9), logits = noise(size_t(B) * R, 10);
+  static const auto queries = noise(size_t(B) * H * C, 11), dy_by_head = noise(size_t(B) * H * C, 12);
   static std::vector<float> context(size_t(T) * C), lse(size_t(T) * H), z(size_t(T) * C), stats(size_t(T) * 2), unused(size_t(T) * F);
   static std::vector<int32_t> offsets, ids, order, starts, positions, labels;
   for (int b = 0; b <= B; ++b) offsets.push_back(b * S);
@@ -58,7 +59,10 @@ std::vector<Kernel> list(ThreadPool& pool) {
   ref.attention_forward(context.data(), lse.data(), qkv.data(), 3 * C, qkv.data() + C, qkv.data() + 2 * C, 3 * C, shape, dropped, Precision::f32, pool);
   ref.layernorm_forward(unused.data(), z.data(), stats.data(), stats.data() + T, x.data(), residual.data(), bias.data(), bias.data(), dropped, none, 1e-12f, T, C, pool);
 
-  const size_t hidden = size_t(T) * C;
+  static std::vector<float> lse_by_head(size_t(B) * H), sums(size_t(B) * H);
+  ref.single_query_forward(unused.data(), lse_by_head.data(), sums.data(), x.data(), queries.data(), shape, dropped, pool);
+
+  const size_t hidden = size_t(T) * C, by_head = size_t(B) * H * C;
   std::vector<Kernel> kernels;
   for (const Precision p : {Precision::f32, Precision::bf16}) {
     const bool f32 = p == Precision::f32;
@@ -76,6 +80,21 @@ std::vector<Kernel> list(ThreadPool& pool) {
   kernels.push_back({"attention_backward, dropout", 3 * hidden, 1e-5, [&pool](const KernelTable& t, float* d) {
                        t.attention_backward(d, d + C, d + 2 * C, dy.data(), context.data(), lse.data(), qkv.data(), 3 * C, qkv.data() + C, qkv.data() + 2 * C, 3 * C,
                                             shape, dropped, Precision::f32, pool);
+                     }});
+  kernels.push_back({"single_query_forward, dropout", by_head, 1e-5, [&pool](const KernelTable& t, float* y) {
+                       t.single_query_forward(y, unused.data(), unused.data() + B * H, x.data(), queries.data(), shape, dropped, pool);
+                     }});
+  kernels.push_back({"single_query_backward, dropout", hidden + by_head, 1e-5, [&pool](const KernelTable& t, float* d) {
+                       t.single_query_backward(d, d + hidden, dy_by_head.data(), sums.data(), lse_by_head.data(), x.data(), queries.data(), shape, dropped, pool);
+                     }});
+  kernels.push_back({"by_head_expand", by_head, 1e-5, [&pool](const KernelTable& t, float* y) {
+                       t.by_head_expand(y, unused.data(), x.data(), w.data(), bias.data(), B, H, C / H, pool);
+                     }});
+  kernels.push_back({"by_head_reduce", size_t(B) * C, 1e-5, [&pool](const KernelTable& t, float* y) {
+                       t.by_head_reduce(y, queries.data(), sums.data(), w.data(), bias.data(), B, H, C / H, pool);
+                     }});
+  kernels.push_back({"by_head_backward_weight", size_t(C) * C, 1e-5, [&pool](const KernelTable& t, float* dw) {
+                       t.by_head_backward_weight(dw, unused.data(), x.data(), queries.data(), sums.data(), B, H, C / H, pool);
                      }});
   kernels.push_back({"layernorm_forward, dropout", hidden, 1e-5, [&pool](const KernelTable& t, float* y) {
                        t.layernorm_forward(y, unused.data(), stats.data(), stats.data() + T, x.data(), residual.data(), bias.data(), bias.data(), dropped, none, 1e-12f, T, C, pool);

@@ -71,14 +71,25 @@ std::vector<std::pair<std::string, double>> self_test(const KernelTable& table, 
     k.attention_backward(y, y + K, y + 2 * K, dout.data(), context.data(), lse.data(), qkv.data(), 3 * K, qkv.data() + K, qkv.data() + 2 * K,
                          3 * K, shape, {}, Precision::f32, pool);
   });
-  const auto u = noise(B * H * K, 8), dy_single = noise(B * H * K, 9);
-  std::vector<float> lse_single(B * H), sums(B * H), y_single(B * H * K);
-  ref.single_query_forward(y_single.data(), lse_single.data(), sums.data(), x.data(), u.data(), shape, {}, pool);
-  compare("single_query_forward", B * H * K, [&](const KernelTable& k, float* y) {
-    k.single_query_forward(y, nullptr, sums.data(), x.data(), u.data(), shape, {}, pool);
+  constexpr int kByHead = B * H * K;
+  const kernels::Dropout dropout{0.1f, 1, 2, 3};
+  const auto u = noise(kByHead, 8), by_head = noise(kByHead, 9), sums = noise(B * H, 10);
+  std::vector<float> lse_by_head(B * H), unread(kByHead), unread_sums(B * H);
+  ref.single_query_forward(unread.data(), lse_by_head.data(), unread_sums.data(), x.data(), u.data(), shape, dropout, pool);
+  compare("single_query_forward", kByHead + B * H, [&](const KernelTable& k, float* y) {
+    k.single_query_forward(y, nullptr, y + kByHead, x.data(), u.data(), shape, dropout, pool);
   });
-  compare("single_query_backward", M * K, [&](const KernelTable& k, float* dx) {
-    k.single_query_backward(dx, y_single.data(), dy_single.data(), sums.data(), lse_single.data(), x.data(), u.data(), shape, {}, pool);
+  compare("single_query_backward", M * K + kByHead, [&](const KernelTable& k, float* dx) {
+    k.single_query_backward(dx, dx + M * K, by_head.data(), sums.data(), lse_by_head.data(), x.data(), u.data(), shape, dropout, pool);
+  });
+  compare("by_head_expand", kByHead + B * H, [&](const KernelTable& k, float* y) {
+    k.by_head_expand(y, y + kByHead, x.data(), w.data(), bias.data(), B, H, D, pool);
+  });
+  compare("by_head_reduce", B * K, [&](const KernelTable& k, float* y) {
+    k.by_head_reduce(y, by_head.data(), sums.data(), w.data(), bias.data(), B, H, D, pool);
+  });
+  compare("by_head_backward_weight", K * K + K, [&](const KernelTable& k, float* dw) {
+    k.by_head_backward_weight(dw, dw + K * K, x.data(), by_head.data(), sums.data(), B, H, D, pool);
   });
   compare("layernorm_forward", M * K, [&](const KernelTable& k, float* y) {
     k.layernorm_forward(y, nullptr, nullptr, nullptr, x.data(), nullptr, gain.data(), gain.data(), {}, {}, 1e-12f, M, K, pool);

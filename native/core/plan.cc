@@ -52,14 +52,13 @@ class Compiler {
       input = h;
       h = layer(stage - 1, input, first_only(stage - 1));
     }
-    // The head reads the same bits whether or not somebody asks for the other rows.
     plan_.output = h;
-    if (o_.all_rows && input != h && first_only(c_.layers - 1)) plan_.output = layer(c_.layers - 1, input, false);
-    plan_.first_only_output = rows_of(plan_.output) == Rows::sequences;
     int pooled_rows = h;
     const bool pooled_in_cache = o_.cached && plan_.prefix_depth == c_.layers + 1;
     if (!pooled_in_cache && rows_of(h) == Rows::tokens) pooled_rows = pool_rows(h);
     head(h, pooled_rows);
+    // Beside what the head read: its bits are the same whether or not somebody asks for the other rows.
+    if (o_.all_rows && rows_of(h) == Rows::sequences) plan_.output = layer(c_.layers - 1, input, false);
     finish();
     return std::move(plan_);
   }
@@ -75,7 +74,6 @@ class Compiler {
     for (int stage = from; stage < to; ++stage) h = layer(stage - 1, h, first_only(stage - 1));
     if (to == c_.layers + 1 && rows_of(h) == Rows::tokens) h = pool_rows(h);
     plan_.output = h;
-    plan_.first_only_output = rows_of(h) == Rows::sequences;
     finish();
     return std::move(plan_);
   }
@@ -162,9 +160,9 @@ class Compiler {
   }
 
   // (B,C) → (B,H·C); `sums` (B,H) where the weight's bias is wanted.
-  int head_expand(int group, const char* site, const char* name, int x, int weight, int bias, int sums) {
+  int by_head_expand(int group, const char* site, const char* name, int x, int weight, int bias, int sums) {
     const int y = buffer(name, rows_of(x), c_.heads * c_.hidden);
-    Op& op = emit(OpKind::head_expand, site, group, rows_of(x));
+    Op& op = emit(OpKind::by_head_expand, site, group, rows_of(x));
     op.n = op.k = c_.hidden;
     op.out[0] = y;
     op.out[1] = sums;
@@ -175,9 +173,9 @@ class Compiler {
   }
 
   // (B,H·C) → (B,C).
-  int head_reduce(int group, const char* site, const char* name, int x, int sums, int weight, int bias) {
+  int by_head_reduce(int group, const char* site, const char* name, int x, int sums, int weight, int bias) {
     const int y = buffer(name, rows_of(x), c_.hidden);
-    Op& op = emit(OpKind::head_reduce, site, group, rows_of(x));
+    Op& op = emit(OpKind::by_head_reduce, site, group, rows_of(x));
     op.n = op.k = c_.hidden;
     op.out[0] = y;
     op.in[0] = x;
@@ -209,7 +207,7 @@ class Compiler {
     s.lse = save ? buffer("lse", rows, c_.heads) : -1;
     if (first_only) {
       s.q = linear(g, "query", "query", s.x_first, t.query_weight, t.query_bias, C, C);
-      s.u = head_expand(g, "key", "expanded_query", s.q, t.key_weight, -1, -1);
+      s.u = by_head_expand(g, "key", "expanded_query", s.q, t.key_weight, -1, -1);
       s.y = buffer("attended", rows, c_.heads * C);
       s.sums = buffer("attended_sums", rows, c_.heads);
       Op& attention = emit(OpKind::single_query_forward, "attention", g, rows);
@@ -220,7 +218,7 @@ class Compiler {
       attention.in[0] = x;
       attention.in[1] = s.u;
       drop_probabilities(attention, i);
-      s.context = head_reduce(g, "value", "context", s.y, s.sums, t.value_weight, t.value_bias);
+      s.context = by_head_reduce(g, "value", "context", s.y, s.sums, t.value_weight, t.value_bias);
     } else {
       s.qkv = linear(g, "qkv", "qkv", x, t.query_weight, t.query_bias, 3 * C, C);
       s.context = buffer("context", rows, C);
@@ -426,9 +424,9 @@ class Compiler {
     const LayerSaves& s = saves_[size_t(i)];
     const int g = i + 1, C = c_.hidden;
     const bool learn = trainable(g);
-    if (learn) head_weight(g, "value", dcontext, s.y, s.sums, t.value_weight, t.value_bias);
+    if (learn) by_head_weight_gradient(g, "value", dcontext, s.y, s.sums, t.value_weight, t.value_bias);
     const int dsums = buffer("dsums", Rows::sequences, c_.heads);
-    const int dy = head_expand(g, "value", "dattended", dcontext, t.value_weight, t.value_bias, dsums);
+    const int dy = by_head_expand(g, "value", "dattended", dcontext, t.value_weight, t.value_bias, dsums);
     const int du = buffer("dexpanded_query", Rows::sequences, c_.heads * C);
     const int dx = below(g) ? buffer("dhidden", Rows::tokens, C) : -1;
     Op& attention = emit(OpKind::single_query_backward, "attention", g, Rows::sequences);
@@ -441,8 +439,8 @@ class Compiler {
     attention.in[3] = s.x;
     attention.in[4] = s.u;
     drop_probabilities(attention, i);
-    if (learn) head_weight(g, "key", s.q, du, -1, t.key_weight, t.key_bias);
-    const int dq = head_reduce(g, "key", "dquery", du, -1, t.key_weight, -1);
+    if (learn) by_head_weight_gradient(g, "key", s.q, du, -1, t.key_weight, t.key_bias);
+    const int dq = by_head_reduce(g, "key", "dquery", du, -1, t.key_weight, -1);
     if (learn) weight_gradient(g, "query", dq, s.x_first, t.query_weight, t.query_bias, C, C);
     if (!below(g)) return -1;
     input_gradient(g, "query", "", dq, t.query_weight, C, C, dz);
@@ -453,8 +451,8 @@ class Compiler {
     return dx;
   }
 
-  void head_weight(int group, const char* site, int dy, int x, int sums, int weight, int bias) {
-    Op& op = emit(OpKind::head_weight, site, group, rows_of(dy));
+  void by_head_weight_gradient(int group, const char* site, int dy, int x, int sums, int weight, int bias) {
+    Op& op = emit(OpKind::by_head_backward_weight, site, group, rows_of(dy));
     op.n = op.k = c_.hidden;
     op.in[0] = dy;
     op.in[1] = x;

@@ -25,8 +25,8 @@ enum class OpKind : uint8_t {
   linear_forward,              // out0 = in0·wᵀ + b
   linear_gelu_forward,         // out0 = gelu(u), saved: out1 = u
   attention_forward,           // out0 = attention(qkv = in0), saved: out1 = lse
-  head_expand,                 // out0 = in0·w head by head, out1 = in0·b (-1: not wanted)
-  head_reduce,                 // out0 = in0·wᵀ head by head, + in1·b (-1: none)
+  by_head_expand,              // out0 = in0·w head by head, out1 = in0·b (-1: not wanted)
+  by_head_reduce,              // out0 = in0·wᵀ head by head, + in1·b (-1: none)
   single_query_forward,        // out0 = attention of the rows in0 by u = in1; saved: out1 = lse; out2 = sums of probabilities
   gather_rows,                 // out0 = first token of each sequence of in0
   mean_pool_forward,           // out0 = mean over each sequence of in0
@@ -38,7 +38,7 @@ enum class OpKind : uint8_t {
   linear_backward_weight,      // gradients of weight and bias from dy = in0, x = in1
   attention_backward,          // out0 = dqkv; in0 = dout, in1 = out, in2 = lse, in3 = qkv
   single_query_backward,       // out0 = dx (-1: not wanted), out1 = du; in0 = dy, in1 = dsums, in2 = lse, in3 = x, in4 = u
-  head_weight,                 // gradients of weight and bias from dy = in0, x = in1, sums = in2 (-1: the bias has none, it is zero)
+  by_head_backward_weight,     // gradients of weight and bias from dy = in0, x = in1, sums = in2 (-1: the bias has none, it is zero)
   layernorm_backward,          // out0 = dz, out1 = dx (-1: not wanted; = out0 without dropout); in0 = dy, in1 = z, in2 = mean, rstd
   tanh_backward,               // out0 = in0·(1 - in1²), in place
   scatter_rows,                // out0[first token] += in0
@@ -111,7 +111,6 @@ struct Plan {
   int word_rows = -1, position_rows = -1, type_rows = -1;  // gradient rows of the embedding tables
   std::vector<int> updates;                                // tensors that get an update
   size_t trained_parameters = 0;
-  bool first_only_output = false;  // `output` has one row per sequence
   int types = 0;                   // rows of a Rows::types buffer
 
   // Packs buffers with disjoint lifetimes into one arena for batches of at most T tokens and B sequences.

@@ -9,9 +9,9 @@ namespace permafrost {
 const char* op_name(OpKind kind) {
   static const char* const names[] = {
       "prefix",          "embedding_forward",     "layernorm_forward",          "linear_forward",         "linear_gelu_forward",
-      "attention_forward", "head_expand",         "head_reduce",                "single_query_forward",   "gather_rows",
+      "attention_forward", "by_head_expand",         "by_head_reduce",                "single_query_forward",   "gather_rows",
       "mean_pool_forward", "tanh_forward",        "dropout",                    "cross_entropy",          "linear_backward_input",
-      "linear_gelu_backward_input", "linear_backward_weight", "attention_backward", "single_query_backward", "head_weight",
+      "linear_gelu_backward_input", "linear_backward_weight", "attention_backward", "single_query_backward", "by_head_backward_weight",
       "layernorm_backward", "tanh_backward",      "scatter_rows",               "mean_pool_backward",     "embedding_backward"};
   static_assert(sizeof(names) / sizeof(*names) == size_t(OpKind::count));
   return names[size_t(kind)];
@@ -30,9 +30,9 @@ int64_t op_flops(const ModelConfig& c, const Op& op, const BatchShape& s) {
     case OpKind::linear_backward_input:
     case OpKind::linear_gelu_backward_input:
     case OpKind::linear_backward_weight:
-    case OpKind::head_expand:
-    case OpKind::head_reduce:
-    case OpKind::head_weight: return 2 * row_count(c, op.rows, s) * op.n * op.k;
+    case OpKind::by_head_expand:
+    case OpKind::by_head_reduce:
+    case OpKind::by_head_backward_weight: return 2 * row_count(c, op.rows, s) * op.n * op.k;
     case OpKind::attention_forward: return 4 * s.S2 * c.hidden;    // q·kᵀ, p·v
     case OpKind::attention_backward: return 10 * s.S2 * c.hidden;  // q·kᵀ again, dp, dv, dq, dk
     case OpKind::single_query_forward: return 4 * s.T * c.heads * c.hidden;                          // u·xᵀ, p·x
@@ -56,9 +56,9 @@ int64_t op_bytes(const ModelConfig& c, const Plan& plan, const Op& op, const Bat
     case OpKind::linear_backward_input:
     case OpKind::linear_gelu_backward_input:
     case OpKind::linear_backward_weight:
-    case OpKind::head_expand:
-    case OpKind::head_reduce:
-    case OpKind::head_weight: floats += int64_t(op.n) * op.k + (op.bias >= 0 ? op.n : 0); break;
+    case OpKind::by_head_expand:
+    case OpKind::by_head_reduce:
+    case OpKind::by_head_backward_weight: floats += int64_t(op.n) * op.k + (op.bias >= 0 ? op.n : 0); break;
     case OpKind::embedding_forward: floats += 3 * s.T * c.hidden; break;
     case OpKind::layernorm_forward:
     case OpKind::layernorm_backward: floats += 2 * c.hidden; break;

@@ -27,7 +27,7 @@ namespace kernels {
 
 enum class Precision : uint8_t {
   f32,   // fp32 inputs, fp32 accumulation
-  bf16,  // GEMM inputs rounded to bf16 (nearest even), fp32 accumulation; everything else fp32
+  bf16,  // inputs of linear_* rounded to bf16 (nearest even), fp32 accumulation; everything else fp32
 };
 
 // A dropout site. Element e is kept iff philox(seed, step, site)[e] >= p·2^32, then scaled by 1/(1-p). p = 0: identity.
@@ -107,17 +107,18 @@ struct KernelTable {
   // same: ref/single_query.h. Always fp32. w (C,C) as a Weight's data; rows of a head: [h·D, h·D+D). No sequence is empty.
   // y[b,h,c] = Σ_d x[b,h·D+d]·w[h·D+d,c];  sums[b,h] = Σ_d x[b,h·D+d]·bias[h·D+d].  y (B,H,C), x (B,C); sums (B,H) and bias
   // may both be null.
-  void (*head_expand)(float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool&);
+  void (*by_head_expand)(float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool&);
   // y[b,h·D+d] = Σ_c x[b,h,c]·w[h·D+d,c] + sums[b,h]·bias[h·D+d].  y (B,C), x (B,H,C); sums and bias may both be null.
-  void (*head_reduce)(float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D, ThreadPool&);
+  void (*by_head_reduce)(float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D, ThreadPool&);
   // dw[h·D+d,c] = Σ_b dy[b,h·D+d]·x[b,h,c];  dbias[h·D+d] = Σ_b dy[b,h·D+d]·sums[b,h], 0 where sums is null.  dw (C,C),
   // dy (B,C), x (B,H,C).
-  void (*head_weight)(float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D, ThreadPool&);
+  void (*by_head_backward_weight)(float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D, ThreadPool&);
   // y[b,h] = Σ_j p_j·x_j over the tokens of sequence b, p = dropout(softmax(scale·x_j·u[b,h]));  sums[b,h] = Σ_j p_j.
   // y, u (B,H,C), sums (B,H); lse (B,H): log-sum-exp, null when no backward will come.
   void (*single_query_forward)(float* y, float* lse, float* sums, const float* x, const float* u, const AttentionShape&, const Dropout&,
                                ThreadPool&);
-  // dx (T,C), null when not wanted, and du (B,H,C) overwritten, from dy (B,H,C) and dsums (B,H).
+  // dx (T,C), null when not wanted, and du (B,H,C) overwritten, from dy (B,H,C) and dsums (B,H). lse as the forward saved it.
+  // Without dropout the sums are 1 whatever x and u are, and dsums need not be read.
   void (*single_query_backward)(float* dx, float* du, const float* dy, const float* dsums, const float* lse, const float* x,
                                 const float* u, const AttentionShape&, const Dropout&, ThreadPool&);
 

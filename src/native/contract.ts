@@ -171,7 +171,10 @@ export interface EvaluateRequest {
   readonly dataset: number;
   /** Rows to evaluate, in this order. @default all */
   readonly rows?: Int32Array;
-  /** Also return the last hidden state of every token, shape (tokens of rows, C). */
+  /**
+   * Also return the last hidden state of every token, shape (tokens of rows, C). Logits come from a first token computed apart
+   * (cls pooling), so that they have the same bits without it: the two may differ in the last digits.
+   */
   readonly hiddenStates?: boolean;
 }
 

@@ -455,7 +455,7 @@ describe("doctor", () => {
     expect([healthy, node]).toEqual([true, process.version]);
     expect(threads).toBeGreaterThan(0);
     expect(Object.keys(selfTest)).toEqual(
-      expect.arrayContaining(["linear_forward", "attention_backward", "layernorm_forward"]),
+      expect.arrayContaining(["linear_forward", "attention_backward", "by_head_reduce", "layernorm_forward"]),
     );
     for (const [op, difference] of Object.entries<number>(selfTest)) {
       expect(difference, op).toBeGreaterThanOrEqual(0);

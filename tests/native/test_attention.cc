@@ -20,7 +20,6 @@ struct Problem {
   AttentionShape s{};
   Dropout dropout;
   int T = 0, C = 0, ldq = 0, ldkv = 0;
-  size_t rows = 0;  // of q
   std::vector<float> q, k, v, dout;
 
   Problem(const std::vector<int>& lengths, int H, int D, bool causal, float p, uint64_t seed) {
@@ -31,12 +30,11 @@ struct Problem {
     ldkv = 2 * C + 3;
     s = {offsets.data(), int(lengths.size()), H, D, causal, float(1.0 / std::sqrt(double(D)))};
     dropout = {p, seed, 3, 1};
-    rows = size_t(T);
     Random random(seed + uint64_t(T * 131 + C));
-    q = random.normals(rows * ldq, 2.0f);
+    q = random.normals(size_t(T) * ldq, 2.0f);
     k = random.normals(size_t(T) * ldkv);
     v = random.normals(size_t(T) * ldkv);
-    dout = random.normals(rows * C);
+    dout = random.normals(size_t(T) * C);
   }
   Problem(const Problem&) = delete;
   std::string what(const char* op) const {
@@ -67,7 +65,7 @@ double condition(const Problem& p) {
       for (int j = i.begin; j < i.begin + i.keys; ++j) {
         double sum = 0;
         for (int d = h * p.s.D; d < (h + 1) * p.s.D; ++d)
-          sum += std::fabs(double(p.q[i.row * size_t(p.ldq) + size_t(d)]) * p.k[size_t(j) * size_t(p.ldkv) + size_t(d)]);
+          sum += std::fabs(double(p.q[i.token * size_t(p.ldq) + size_t(d)]) * p.k[size_t(j) * size_t(p.ldkv) + size_t(d)]);
         largest = std::max(largest, sum * p.s.scale);
       }
   });
@@ -79,7 +77,7 @@ struct Saved {
   std::vector<Real> out, lse;
 };
 Saved<double> exact_forward(const Problem& p) {
-  Saved<double> f{std::vector<double>(p.rows * p.C), std::vector<double>(p.rows * p.s.H)};
+  Saved<double> f{std::vector<double>(size_t(p.T) * p.C), std::vector<double>(size_t(p.T) * p.s.H)};
   kernels::ref::attention_forward(f.out.data(), f.lse.data(), widen(p.q).data(), p.ldq, widen(p.k).data(), widen(p.v).data(), p.ldkv,
                                   p.s, p.dropout);
   return f;
@@ -109,8 +107,8 @@ TEST(attention, forward) {
       const auto p = draw(seed);
       const Saved<double> exact = exact_forward(*p);
       return Case{{exact.out, exact.lse}, [&t, p](const KernelTable& k, ThreadPool& pool) {
-                    const size_t n = p->rows * size_t(p->C);
-                    Guarded<float> out(t, "out", n), lse(t, "lse", p->rows * size_t(p->s.H)), again(t, "out", n);
+                    const size_t n = size_t(p->T) * size_t(p->C);
+                    Guarded<float> out(t, "out", n), lse(t, "lse", size_t(p->T) * size_t(p->s.H)), again(t, "out", n);
                     k.attention_forward(out.data(), lse.data(), p->q.data(), p->ldq, p->k.data(), p->v.data(), p->ldkv, p->s, p->dropout,
                                         Precision::f32, pool);
                     k.attention_forward(again.data(), nullptr, p->q.data(), p->ldq, p->k.data(), p->v.data(), p->ldkv, p->s,
@@ -132,18 +130,18 @@ TEST(attention, backward) {
       const Saved<double> saved = exact_forward(*p);
       const std::vector<float> out(saved.out.begin(), saved.out.end()), lse(saved.lse.begin(), saved.lse.end());
       const size_t T = size_t(p->T);
-      std::vector<double> dq(p->rows * size_t(p->ldq)), dk(p->k.size()), dv(p->v.size());
+      std::vector<double> dq(size_t(p->T) * size_t(p->ldq)), dk(p->k.size()), dv(p->v.size());
       kernels::ref::attention_backward(dq.data(), dk.data(), dv.data(), widen(p->dout).data(), widen(out).data(), widen(lse).data(),
                                        widen(p->q).data(), p->ldq, widen(p->k).data(), widen(p->v).data(), p->ldkv, p->s, p->dropout);
-      return Case{{columns(dq, p->rows, p->ldq, p->C), columns(dk, T, p->ldkv, p->C), columns(dv, T, p->ldkv, p->C)},
+      return Case{{columns(dq, T, p->ldq, p->C), columns(dk, T, p->ldkv, p->C), columns(dv, T, p->ldkv, p->C)},
                   [&t, p, out, lse, T](const KernelTable& k, ThreadPool& pool) {
                     Guarded<float> dq1(t, "dq", p->q.size()), dk1(t, "dk", p->k.size()), dv1(t, "dv", p->v.size());
                     k.attention_backward(dq1.data(), dk1.data(), dv1.data(), p->dout.data(), out.data(), lse.data(), p->q.data(), p->ldq,
                                          p->k.data(), p->v.data(), p->ldkv, p->s, p->dropout, Precision::f32, pool);
-                    t.expect(gaps_untouched(dq1, p->rows, p->ldq, p->C) && gaps_untouched(dk1, T, p->ldkv, p->C) &&
+                    t.expect(gaps_untouched(dq1, T, p->ldq, p->C) && gaps_untouched(dk1, T, p->ldkv, p->C) &&
                                  gaps_untouched(dv1, T, p->ldkv, p->C),
                              p->what("backward") + " on " + k.name + ": wrote between the heads' columns");
-                    std::vector<float> all = columns(dq1.values(), p->rows, p->ldq, p->C);
+                    std::vector<float> all = columns(dq1.values(), T, p->ldq, p->C);
                     for (float x : columns(dk1.values(), T, p->ldkv, p->C)) all.push_back(x);
                     for (float x : columns(dv1.values(), T, p->ldkv, p->C)) all.push_back(x);
                     return all;
@@ -158,7 +156,7 @@ TEST(attention, sequences_are_independent) {
   ThreadPool pool(2);
   const Problem p({13, 50, 1, 28}, 3, 32, false, 0.0f, t.seed());
   for (const KernelTable* k : tables(t)) {
-    std::vector<float> out(p.rows * p.C), alone(p.rows * p.C);
+    std::vector<float> out(size_t(p.T) * p.C), alone(size_t(p.T) * p.C);
     k->attention_forward(out.data(), nullptr, p.q.data(), p.ldq, p.k.data(), p.v.data(), p.ldkv, p.s, p.dropout, Precision::f32, pool);
     for (int b = 0; b < p.s.B; ++b) {
       const size_t begin = size_t(p.offsets[b]);

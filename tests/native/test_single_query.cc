@@ -52,7 +52,7 @@ struct Problem {
 using Draw = std::function<std::shared_ptr<const Problem>(uint64_t seed)>;
 
 void for_problems(const std::function<void(const Draw&)>& body) {
-  const std::vector<std::vector<int>> batches = {{1}, {2, 1, 3}, {15, 7, 16, 17}, {131}, std::vector<int>(70, 3)};
+  const std::vector<std::vector<int>> batches = {{1}, {2, 1, 3}, {15, 7, 16, 17}, {131}, std::vector<int>(130, 3)};
   for (const auto& lengths : batches)
     for (auto [H, D] : {std::pair{1, 8}, {3, 32}, {2, 64}, {2, 24}, {33, 8}})
       for (float p : {0.0f, 0.1f}) {
@@ -145,12 +145,12 @@ TEST(single_query, products_by_head) {
     const int B = int(p->B), H = int(p->H), D = p->s.D;
     const std::vector<double> q = widen(p->q), w = widen(p->w), bias = widen(p->bias), wide = widen(p->wide), sums = widen(p->dsums);
     std::vector<double> y(p->u.size()), y_sums(p->B * p->H);
-    ref::head_expand(y.data(), y_sums.data(), q.data(), w.data(), bias.data(), B, H, D);
-    check_op(t, p->what("head_expand"), {y, y_sums}, [&](const KernelTable& k, ThreadPool& pool) {
+    ref::by_head_expand(y.data(), y_sums.data(), q.data(), w.data(), bias.data(), B, H, D);
+    check_op(t, p->what("by_head_expand"), {y, y_sums}, [&](const KernelTable& k, ThreadPool& pool) {
       Guarded<float> out(t, "y", y.size()), out_sums(t, "sums", y_sums.size()), again(t, "y", y.size());
-      k.head_expand(out.data(), out_sums.data(), p->q.data(), p->w.data(), p->bias.data(), B, H, D, pool);
-      k.head_expand(again.data(), nullptr, p->q.data(), p->w.data(), nullptr, B, H, D, pool);
-      t.expect(same_bits(out.values(), again.values()), p->what("head_expand") + ": other bits without sums");
+      k.by_head_expand(out.data(), out_sums.data(), p->q.data(), p->w.data(), p->bias.data(), B, H, D, pool);
+      k.by_head_expand(again.data(), nullptr, p->q.data(), p->w.data(), nullptr, B, H, D, pool);
+      t.expect(same_bits(out.values(), again.values()), p->what("by_head_expand") + ": other bits without sums");
       std::vector<float> all = out.values();
       append(all, out_sums);
       return all;
@@ -158,17 +158,17 @@ TEST(single_query, products_by_head) {
     for (bool with_bias : {true, false}) {
       std::vector<double> reduced(p->q.size()), dw(p->w.size()), dbias(p->C);
       const double* some_sums = with_bias ? sums.data() : nullptr;
-      ref::head_reduce(reduced.data(), wide.data(), some_sums, w.data(), with_bias ? bias.data() : nullptr, B, H, D);
-      ref::head_weight(dw.data(), dbias.data(), q.data(), wide.data(), some_sums, B, H, D);
+      ref::by_head_reduce(reduced.data(), wide.data(), some_sums, w.data(), with_bias ? bias.data() : nullptr, B, H, D);
+      ref::by_head_backward_weight(dw.data(), dbias.data(), q.data(), wide.data(), some_sums, B, H, D);
       const float* sums_f = with_bias ? p->dsums.data() : nullptr;
-      check_op(t, p->what("head_reduce"), reduced, [&](const KernelTable& k, ThreadPool& pool) {
+      check_op(t, p->what("by_head_reduce"), reduced, [&](const KernelTable& k, ThreadPool& pool) {
         Guarded<float> out(t, "y", reduced.size());
-        k.head_reduce(out.data(), p->wide.data(), sums_f, p->w.data(), with_bias ? p->bias.data() : nullptr, B, H, D, pool);
+        k.by_head_reduce(out.data(), p->wide.data(), sums_f, p->w.data(), with_bias ? p->bias.data() : nullptr, B, H, D, pool);
         return out.values();
       });
-      check_op(t, p->what("head_weight"), {dw, dbias}, [&](const KernelTable& k, ThreadPool& pool) {
+      check_op(t, p->what("by_head_backward_weight"), {dw, dbias}, [&](const KernelTable& k, ThreadPool& pool) {
         Guarded<float> out(t, "dw", dw.size()), out_bias(t, "dbias", dbias.size());
-        k.head_weight(out.data(), out_bias.data(), p->q.data(), p->wide.data(), sums_f, B, H, D, pool);
+        k.by_head_backward_weight(out.data(), out_bias.data(), p->q.data(), p->wide.data(), sums_f, B, H, D, pool);
         std::vector<float> all = out.values();
         append(all, out_bias);
         return all;
@@ -184,18 +184,25 @@ TEST(single_query, sequences_are_independent) {
   const size_t wide = p.H * p.C;
   for (const KernelTable* k : tables(t)) {
     std::vector<float> y(p.u.size()), y1(wide), u(p.u.size()), u1(wide), context(p.q.size()), context1(p.C), sums(p.B * p.H), sums1(p.H);
-    k->head_expand(u.data(), nullptr, p.q.data(), p.w.data(), nullptr, p.s.B, p.s.H, p.s.D, pool);
-    k->single_query_forward(y.data(), nullptr, sums.data(), p.x.data(), u.data(), p.s, p.dropout, pool);
-    k->head_reduce(context.data(), y.data(), sums.data(), p.w.data(), p.bias.data(), p.s.B, p.s.H, p.s.D, pool);
+    std::vector<float> lse(p.B * p.H), dx(p.x.size()), dx1(p.x.size()), du(p.u.size()), du1(wide);
+    k->by_head_expand(u.data(), nullptr, p.q.data(), p.w.data(), nullptr, p.s.B, p.s.H, p.s.D, pool);
+    k->single_query_forward(y.data(), lse.data(), sums.data(), p.x.data(), u.data(), p.s, p.dropout, pool);
+    k->by_head_reduce(context.data(), y.data(), sums.data(), p.w.data(), p.bias.data(), p.s.B, p.s.H, p.s.D, pool);
+    k->single_query_backward(dx.data(), du.data(), p.dy.data(), p.dsums.data(), lse.data(), p.x.data(), u.data(), p.s, p.dropout, pool);
     for (size_t b = 0; b < p.B; ++b) {
       const int32_t offsets[2] = {0, p.offsets[b + 1] - p.offsets[b]};
       AttentionShape s = p.s;
       s.offsets = offsets;
       s.B = 1;
-      k->head_expand(u1.data(), nullptr, p.q.data() + b * p.C, p.w.data(), nullptr, 1, s.H, s.D, pool);
+      k->by_head_expand(u1.data(), nullptr, p.q.data() + b * p.C, p.w.data(), nullptr, 1, s.H, s.D, pool);
       k->single_query_forward(y1.data(), nullptr, sums1.data(), p.x.data() + size_t(p.offsets[b]) * p.C, u1.data(), s, p.dropout, pool);
-      k->head_reduce(context1.data(), y1.data(), sums1.data(), p.w.data(), p.bias.data(), 1, s.H, s.D, pool);
-      t.expect(std::memcmp(context1.data(), context.data() + b * p.C, p.C * sizeof(float)) == 0,
+      k->by_head_reduce(context1.data(), y1.data(), sums1.data(), p.w.data(), p.bias.data(), 1, s.H, s.D, pool);
+      const size_t begin = size_t(p.offsets[b]) * p.C, rows = size_t(offsets[1]) * p.C;
+      k->single_query_backward(dx1.data(), du1.data(), p.dy.data() + b * wide, p.dsums.data() + b * p.H, lse.data() + b * p.H,
+                               p.x.data() + begin, u1.data(), s, p.dropout, pool);
+      const auto same = [](const float* one, const float* other, size_t n) { return std::memcmp(one, other, n * sizeof(float)) == 0; };
+      t.expect(same(context1.data(), context.data() + b * p.C, p.C) && same(du1.data(), du.data() + b * wide, wide) &&
+                   same(dx1.data(), dx.data() + begin, rows),
                describe("a sequence alone has other bits on %s", k->name));
     }
   }
@@ -244,14 +251,14 @@ TEST(single_query, is_attention) {
 
     std::vector<double> u(p.u.size()), context(q_first.size()), dy(u.size()), dsums(p.B * p.H), dx1(x.size()), du(u.size()), dq1(q_first.size());
     std::vector<double> dkey1(key.size()), dvalue1(key.size()), dkey_bias1(p.C), dvalue_bias1(p.C);
-    ref::head_expand<double>(u.data(), nullptr, q_first.data(), key.data(), nullptr, B, H, D);
+    ref::by_head_expand<double>(u.data(), nullptr, q_first.data(), key.data(), nullptr, B, H, D);
     const Forward f = exact_forward(p, x, u);
-    ref::head_reduce(context.data(), f.y.data(), f.sums.data(), value.data(), value_bias.data(), B, H, D);
-    ref::head_weight(dvalue1.data(), dvalue_bias1.data(), dcontext.data(), f.y.data(), f.sums.data(), B, H, D);
-    ref::head_expand(dy.data(), dsums.data(), dcontext.data(), value.data(), value_bias.data(), B, H, D);
+    ref::by_head_reduce(context.data(), f.y.data(), f.sums.data(), value.data(), value_bias.data(), B, H, D);
+    ref::by_head_backward_weight(dvalue1.data(), dvalue_bias1.data(), dcontext.data(), f.y.data(), f.sums.data(), B, H, D);
+    ref::by_head_expand(dy.data(), dsums.data(), dcontext.data(), value.data(), value_bias.data(), B, H, D);
     ref::single_query_backward(dx1.data(), du.data(), dy.data(), dsums.data(), f.lse.data(), x.data(), u.data(), p.s, p.dropout);
-    ref::head_weight<double>(dkey1.data(), dkey_bias1.data(), q_first.data(), du.data(), nullptr, B, H, D);
-    ref::head_reduce<double>(dq1.data(), du.data(), nullptr, key.data(), nullptr, B, H, D);
+    ref::by_head_backward_weight<double>(dkey1.data(), dkey_bias1.data(), q_first.data(), du.data(), nullptr, B, H, D);
+    ref::by_head_reduce<double>(dq1.data(), du.data(), nullptr, key.data(), nullptr, B, H, D);
 
     const auto same = [&](const char* what, const std::vector<double>& ours, const std::vector<double>& theirs) {
       for (size_t i = 0; i < ours.size(); ++i)

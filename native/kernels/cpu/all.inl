@@ -15,9 +15,9 @@ static KernelTable make_table(const char* name) {
   use_linear(t);
   t.attention_forward = attention_forward;
   t.attention_backward = attention_backward;
-  t.head_expand = head_expand;
-  t.head_reduce = head_reduce;
-  t.head_weight = head_weight;
+  t.by_head_expand = by_head_expand;
+  t.by_head_reduce = by_head_reduce;
+  t.by_head_backward_weight = by_head_backward_weight;
   t.single_query_forward = single_query_forward;
   t.single_query_backward = single_query_backward;
   t.embedding_forward = embedding_forward;

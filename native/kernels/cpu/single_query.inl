@@ -3,7 +3,8 @@
 //
 // All heads of a sequence are one small matrix (H, C), so a sequence is a task and its products are those of attention.inl,
 // with H rows or a reduction of H. The products with Wk and Wv are a task a head, over the B rows of the batch.
-// Not here: bf16 (of a step this is under 1 %), splitting a sequence. Check: ctest -R single_query.
+// Not here: bf16 (under 1 % of a step with nothing frozen; a third of one with all below cached, which is short anyway),
+// splitting a sequence. Check: ctest -R single_query. Time: bench/kernels/attention.
 
 struct SingleQueryTask {
   int begin, keys, padded;
@@ -44,12 +45,16 @@ struct SingleQueryScratch {
 constexpr int kSum = 16;
 static void long_scores(float* c, ptrdiff_t ldc, int rows, int cols, const float* a, ptrdiff_t lda, const float* panels, int units) {
   static const Tiles<Mac::f32, Layout::rows, 2> wide;
-  for (int col = 0; col < cols; col += kNR, panels += ptrdiff_t(units) * kNR)
+  static const Tiles<Mac::f32, Layout::rows, 1> narrow;
+  for (int col = 0; col < cols; col += kNR, panels += ptrdiff_t(units) * kNR) {
+    const bool half = cols - col <= kLanes;
     for (int k = 0; k < units; k += kSum)
       for (int r = 0, count; r < rows; r += count) {
         count = next_rows(rows - r);
-        wide.fn[count](c + r * ldc + col, ldc, kNR, a + r * lda + k, lda, panels + ptrdiff_t(k) * kNR, kNR, imin(kSum, units - k), k > 0);
+        (half ? narrow.fn : wide.fn)[count](c + r * ldc + col, ldc, half ? kLanes : kNR, a + r * lda + k, lda,
+                                            panels + ptrdiff_t(k) * kNR, kNR, imin(kSum, units - k), k > 0);
       }
+  }
 }
 
 // c (H, keys) = u·xᵀ, u (H, C), zero up to `padded`. The side with fewer rows is packed, so it comes out transposed.
@@ -138,7 +143,7 @@ static void single_query_backward(float* dx, float* du, const float* dy, const f
   });
 }
 
-static void head_expand(float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool& pool) {
+static void by_head_expand(float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool& pool) {
   const ptrdiff_t C = ptrdiff_t(H) * D;
   pool.run(H, [&](int h, int thread) {
     float* panel = static_cast<float*>(pool.scratch(thread, sizeof(float) * size_t(kNR * D)));
@@ -147,7 +152,7 @@ static void head_expand(float* y, float* sums, const float* x, const float* w, c
   });
 }
 
-static void head_reduce(float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D,
+static void by_head_reduce(float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D,
                         ThreadPool& pool) {
   constexpr int kRows = 8 * kMR;
   const ptrdiff_t C = ptrdiff_t(H) * D;
@@ -171,7 +176,7 @@ static void head_reduce(float* y, const float* x, const float* sums, const float
   });
 }
 
-static void head_weight(float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D,
+static void by_head_backward_weight(float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D,
                         ThreadPool& pool) {
   const ptrdiff_t C = ptrdiff_t(H) * D;
   pool.run(H, [&](int h, int thread) {

@@ -6,7 +6,7 @@
 //   q·k_j = (Wkᵀq)·x_j + q·bk        the last term is the same for every key: softmax does not see it
 //   Σ_j p_j·v_j = Wv·(Σ_j p_j·x_j) + (Σ_j p_j)·bv
 //
-// so two products a sequence (head_expand, head_reduce) stand in for two a token. (Absorbed projections: DeepSeek-V2, 2024,
+// so two products a sequence (by_head_expand, by_head_reduce) stand in for two a token. (Absorbed projections: DeepSeek-V2, 2024,
 // §2.1.2.) The key's bias has a gradient of exactly zero.
 #pragma once
 
@@ -19,7 +19,7 @@
 namespace permafrost::kernels::ref {
 
 template <class Real>
-void head_expand(Real* y, Real* sums, const Real* x, const Real* w, const Real* bias, int B, int H, int D) {
+void by_head_expand(Real* y, Real* sums, const Real* x, const Real* w, const Real* bias, int B, int H, int D) {
   const int C = H * D;
   for (int b = 0; b < B; ++b)
     for (int h = 0; h < H; ++h) {
@@ -36,7 +36,7 @@ void head_expand(Real* y, Real* sums, const Real* x, const Real* w, const Real* 
 }
 
 template <class Real>
-void head_reduce(Real* y, const Real* x, const Real* sums, const Real* w, const Real* bias, int B, int H, int D) {
+void by_head_reduce(Real* y, const Real* x, const Real* sums, const Real* w, const Real* bias, int B, int H, int D) {
   const int C = H * D;
   for (int b = 0; b < B; ++b)
     for (int n = 0; n < C; ++n) {
@@ -48,7 +48,7 @@ void head_reduce(Real* y, const Real* x, const Real* sums, const Real* w, const 
 }
 
 template <class Real>
-void head_weight(Real* dw, Real* dbias, const Real* dy, const Real* x, const Real* sums, int B, int H, int D) {
+void by_head_backward_weight(Real* dw, Real* dbias, const Real* dy, const Real* x, const Real* sums, int B, int H, int D) {
   const int C = H * D;
   for (int n = 0; n < C; ++n) {
     for (int c = 0; c < C; ++c) {
@@ -73,7 +73,7 @@ void single_query_scores(std::vector<Real>& score, const Query& i, const Real* u
 }
 
 inline Query first_query(const AttentionShape& s, int b) {
-  return {s.offsets[b], size_t(b), s.offsets[b], s.offsets[b + 1] - s.offsets[b]};
+  return {size_t(s.offsets[b]), s.offsets[b], s.offsets[b + 1] - s.offsets[b]};
 }
 
 template <class Real>

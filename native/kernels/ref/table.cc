@@ -53,14 +53,14 @@ KernelTable make_table() {
     ref::attention_backward(dq, dk, dv, dout, out, lse, q, ldq, k, v, ldkv, s, d);
   };
 
-  t.head_expand = [](float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool&) {
-    ref::head_expand(y, sums, x, w, bias, B, H, D);
+  t.by_head_expand = [](float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool&) {
+    ref::by_head_expand(y, sums, x, w, bias, B, H, D);
   };
-  t.head_reduce = [](float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D, ThreadPool&) {
-    ref::head_reduce(y, x, sums, w, bias, B, H, D);
+  t.by_head_reduce = [](float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D, ThreadPool&) {
+    ref::by_head_reduce(y, x, sums, w, bias, B, H, D);
   };
-  t.head_weight = [](float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D, ThreadPool&) {
-    ref::head_weight(dw, dbias, dy, x, sums, B, H, D);
+  t.by_head_backward_weight = [](float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D, ThreadPool&) {
+    ref::by_head_backward_weight(dw, dbias, dy, x, sums, B, H, D);
   };
   t.single_query_forward = [](float* y, float* lse, float* sums, const float* x, const float* u, const AttentionShape& s, const Dropout& d,
                               ThreadPool&) { ref::single_query_forward(y, lse, sums, x, u, s, d); };
