@@ -42,8 +42,10 @@ class Runner {
         return k_.attention_forward(out(o, 0), out(o, 1), q, 3 * C, q + C, q + 2 * C, 3 * C, attention_shape(), inner(o), r_.precision,
                                     pool);
       }
-      case OpKind::by_head_expand: return k_.by_head_expand(out(o, 0), out(o, 1), in(o, 0), param(o.weight), param(o.bias), B, H, C / H, pool);
-      case OpKind::by_head_reduce: return k_.by_head_reduce(out(o, 0), in(o, 0), in(o, 1), param(o.weight), param(o.bias), B, H, C / H, pool);
+      case OpKind::by_head_expand:
+        return k_.by_head_expand(out(o, 0), out(o, 1), in(o, 0), param(o.weight), param(o.bias), B, H, C / H, pool);
+      case OpKind::by_head_reduce:
+        return k_.by_head_reduce(out(o, 0), in(o, 0), in(o, 1), param(o.weight), param(o.bias), B, H, C / H, pool);
       case OpKind::single_query_forward:
         return k_.single_query_forward(out(o, 0), out(o, 1), out(o, 2), in(o, 0), in(o, 1), attention_shape(), inner(o), pool);
       case OpKind::gather_rows: return k_.gather_rows(out(o, 0), in(o, 0), b.first.data(), B, C, pool);

@@ -9,7 +9,7 @@ namespace permafrost {
 const char* op_name(OpKind kind) {
   static const char* const names[] = {
       "prefix",          "embedding_forward",     "layernorm_forward",          "linear_forward",         "linear_gelu_forward",
-      "attention_forward", "by_head_expand",         "by_head_reduce",                "single_query_forward",   "gather_rows",
+      "attention_forward", "by_head_expand",      "by_head_reduce",             "single_query_forward",   "gather_rows",
       "mean_pool_forward", "tanh_forward",        "dropout",                    "cross_entropy",          "linear_backward_input",
       "linear_gelu_backward_input", "linear_backward_weight", "attention_backward", "single_query_backward", "by_head_backward_weight",
       "layernorm_backward", "tanh_backward",      "scatter_rows",               "mean_pool_backward",     "embedding_backward"};

@@ -112,7 +112,8 @@ struct KernelTable {
   void (*by_head_reduce)(float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D, ThreadPool&);
   // dw[h·D+d,c] = Σ_b dy[b,h·D+d]·x[b,h,c];  dbias[h·D+d] = Σ_b dy[b,h·D+d]·sums[b,h], 0 where sums is null.  dw (C,C),
   // dy (B,C), x (B,H,C).
-  void (*by_head_backward_weight)(float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D, ThreadPool&);
+  void (*by_head_backward_weight)(float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D,
+                                  ThreadPool&);
   // y[b,h] = Σ_j p_j·x_j over the tokens of sequence b, p = dropout(softmax(scale·x_j·u[b,h]));  sums[b,h] = Σ_j p_j.
   // y, u (B,H,C), sums (B,H); lse (B,H): log-sum-exp, null when no backward will come.
   void (*single_query_forward)(float* y, float* lse, float* sums, const float* x, const float* u, const AttentionShape&, const Dropout&,

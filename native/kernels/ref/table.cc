@@ -59,7 +59,8 @@ KernelTable make_table() {
   t.by_head_reduce = [](float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D, ThreadPool&) {
     ref::by_head_reduce(y, x, sums, w, bias, B, H, D);
   };
-  t.by_head_backward_weight = [](float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D, ThreadPool&) {
+  t.by_head_backward_weight = [](float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D,
+                                 ThreadPool&) {
     ref::by_head_backward_weight(dw, dbias, dy, x, sums, B, H, D);
   };
   t.single_query_forward = [](float* y, float* lse, float* sums, const float* x, const float* u, const AttentionShape& s, const Dropout& d,
