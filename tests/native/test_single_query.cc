@@ -52,10 +52,12 @@ struct Problem {
 using Draw = std::function<std::shared_ptr<const Problem>(uint64_t seed)>;
 
 void for_problems(const std::function<void(const Draw&)>& body) {
-  const std::vector<std::vector<int>> batches = {{1}, {2, 1, 3}, {15, 7, 16, 17}, {131}, std::vector<int>(130, 3)};
+  const std::vector<std::vector<int>> batches = {{1}, {2, 1, 3}, {15, 7, 16, 17}, {67}, std::vector<int>(130, 1)};
   for (const auto& lengths : batches)
     for (auto [H, D] : {std::pair{1, 8}, {3, 32}, {2, 64}, {2, 24}, {33, 8}})
       for (float p : {0.0f, 0.1f}) {
+        // Many rows and many or wide heads each, not both: seconds under the sanitizers and qemu.
+        if (H * D > 48 && (lengths.size() > 4 || (H > 16 && lengths.size() == 4))) continue;
         const int heads = H, depth = D;
         body([=](uint64_t seed) { return std::make_shared<Problem>(lengths, heads, depth, p, seed); });
       }
