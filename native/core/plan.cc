@@ -128,8 +128,11 @@ class Compiler {
   }
 
   int linear(int group, const char* site, const char* name, int x, int weight, int bias, int n, int k) {
-    const int y = buffer(name, rows_of(x), n);
-    Op& op = emit(OpKind::linear_forward, site, group, rows_of(x));
+    return product(OpKind::linear_forward, group, site, buffer(name, rows_of(x), n), x, weight, bias, n, k);
+  }
+
+  int product(OpKind kind, int group, const char* site, int y, int x, int weight, int bias, int n, int k) {
+    Op& op = emit(kind, site, group, rows_of(x));
     op.n = n;
     op.k = k;
     op.out[0] = y;
@@ -161,27 +164,17 @@ class Compiler {
 
   // (B,C) → (B,H·C); `sums` (B,H) where the weight's bias is wanted.
   int by_head_expand(int group, const char* site, const char* name, int x, int weight, int bias, int sums) {
-    const int y = buffer(name, rows_of(x), c_.heads * c_.hidden);
-    Op& op = emit(OpKind::by_head_expand, site, group, rows_of(x));
-    op.n = op.k = c_.hidden;
-    op.out[0] = y;
-    op.out[1] = sums;
-    op.in[0] = x;
-    op.weight = weight;
-    op.bias = bias;
+    const int C = c_.hidden, y = buffer(name, rows_of(x), c_.heads * C);
+    product(OpKind::by_head_expand, group, site, y, x, weight, bias, C, C);
+    plan_.ops.back().out[1] = sums;
     return y;
   }
 
   // (B,H·C) → (B,C).
   int by_head_reduce(int group, const char* site, const char* name, int x, int sums, int weight, int bias) {
-    const int y = buffer(name, rows_of(x), c_.hidden);
-    Op& op = emit(OpKind::by_head_reduce, site, group, rows_of(x));
-    op.n = op.k = c_.hidden;
-    op.out[0] = y;
-    op.in[0] = x;
-    op.in[1] = sums;
-    op.weight = weight;
-    op.bias = bias;
+    const int C = c_.hidden, y = buffer(name, rows_of(x), C);
+    product(OpKind::by_head_reduce, group, site, y, x, weight, bias, C, C);
+    plan_.ops.back().in[1] = sums;
     return y;
   }
 
@@ -331,8 +324,9 @@ class Compiler {
 
   // ---- backward ------------------------------------------------------------------------------------------------
 
-  void weight_gradient(int group, const char* site, int dy, int x, int weight, int bias, int n, int k) {
-    Op& op = emit(OpKind::linear_backward_weight, site, group, rows_of(dy));
+  void weight_gradient(int group, const char* site, int dy, int x, int weight, int bias, int n, int k,
+                       OpKind kind = OpKind::linear_backward_weight) {
+    Op& op = emit(kind, site, group, rows_of(dy));
     op.n = n;
     op.k = k;
     op.in[0] = dy;
@@ -452,14 +446,8 @@ class Compiler {
   }
 
   void by_head_weight_gradient(int group, const char* site, int dy, int x, int sums, int weight, int bias) {
-    Op& op = emit(OpKind::by_head_backward_weight, site, group, rows_of(dy));
-    op.n = op.k = c_.hidden;
-    op.in[0] = dy;
-    op.in[1] = x;
-    op.in[2] = sums;
-    op.weight = weight;
-    op.bias = bias;
-    op.gradients = plan_.gradients[size_t(group)];
+    weight_gradient(group, site, dy, x, weight, bias, c_.hidden, c_.hidden, OpKind::by_head_backward_weight);
+    plan_.ops.back().in[2] = sums;
   }
 
   void embeddings_backward(int dy) {

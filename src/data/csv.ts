@@ -7,9 +7,9 @@ type Delimiter = "," | "\t";
 
 /**
  * Separated by commas or tabs, quoted by ", first row the column names; columns without one (an index, what a spreadsheet
- * leaves behind the last) are left out. A quote inside an unquoted field is a plain
- * character, as for Python's csv and pandas; line breaks inside quotes are kept. Unlike there, what stands between a closing
- * quote and the separator is an error: it is how a text that begins with a plain quote swallows the rows below it.
+ * leaves behind the last) are left out. A quote inside an unquoted field is a plain character, as for Python's csv and
+ * pandas; line breaks inside quotes are kept. Unlike there, what stands between a closing quote and the separator is an
+ * error: it is how a text that begins with a plain quote swallows the rows below it.
  *
  * @throws DataError ERR_CSV for a quote that is never closed or not where a field ends, and for a column named twice.
  */
@@ -19,28 +19,28 @@ export async function* csvRows(
   delimiter: Delimiter = ",",
 ): AsyncGenerator<TableRow> {
   const tooMany = ` (a ${nameOf(delimiter)} in a text needs quotes around it)`;
-  let header: readonly string[] | null = null;
+  let columns: readonly (readonly [name: string, index: number])[] | null = null;
+  let width = 0; // fields of the header, with those that name no column
   for await (const { record, line, lines: count } of records(lines, name, delimiter)) {
-    if (header === null) {
-      header = record.map((column) => column.trim());
-      const named = header.filter((column) => column !== "");
-      const twice = named.find((column, i) => named.indexOf(column) !== i);
+    if (columns === null) {
+      width = record.length;
+      columns = record.map((field, i) => [field.trim(), i] as const).filter(([column]) => column !== "");
+      const header = columns.map(([column]) => column);
+      const twice = header.find((column, i) => header.indexOf(column) !== i);
       if (twice !== undefined) {
         throw csvError(name, line, "each column name once", `"${twice}" twice`);
       }
-      yield { line, header: named };
+      yield { line, header };
       continue;
     }
     const isEmpty = record.length > 1 && record.every((field) => field.trim() === "");
     const row = { line, ...(count > 1 ? { lines: count } : {}), ...(isEmpty ? { isEmpty } : {}) };
-    if (record.length === header.length) {
-      const fields = Object.fromEntries(header.map((column, i) => [column, record[i]]));
-      delete fields[""];
-      yield { ...row, fields };
+    if (record.length === width) {
+      yield { ...row, fields: Object.fromEntries(columns.map(([column, i]) => [column, record[i]])) };
     } else {
       const problem = {
-        expected: `${header.length} fields, as in the header`,
-        received: `${record.length}${record.length > header.length ? tooMany : ""}`,
+        expected: `${width} fields, as in the header`,
+        received: `${record.length}${record.length > width ? tooMany : ""}`,
       };
       yield { ...row, problem };
     }

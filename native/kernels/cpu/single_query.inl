@@ -143,7 +143,8 @@ static void single_query_backward(float* dx, float* du, const float* dy, const f
   });
 }
 
-static void by_head_expand(float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D, ThreadPool& pool) {
+static void by_head_expand(float* y, float* sums, const float* x, const float* w, const float* bias, int B, int H, int D,
+                           ThreadPool& pool) {
   const ptrdiff_t C = ptrdiff_t(H) * D;
   pool.run(H, [&](int h, int thread) {
     float* panel = static_cast<float*>(pool.scratch(thread, sizeof(float) * size_t(kNR * D)));
@@ -153,7 +154,7 @@ static void by_head_expand(float* y, float* sums, const float* x, const float* w
 }
 
 static void by_head_reduce(float* y, const float* x, const float* sums, const float* w, const float* bias, int B, int H, int D,
-                        ThreadPool& pool) {
+                           ThreadPool& pool) {
   constexpr int kRows = 8 * kMR;
   const ptrdiff_t C = ptrdiff_t(H) * D;
   const int ld = round_up(D, kNR);
@@ -177,7 +178,7 @@ static void by_head_reduce(float* y, const float* x, const float* sums, const fl
 }
 
 static void by_head_backward_weight(float* dw, float* dbias, const float* dy, const float* x, const float* sums, int B, int H, int D,
-                        ThreadPool& pool) {
+                                    ThreadPool& pool) {
   const ptrdiff_t C = ptrdiff_t(H) * D;
   pool.run(H, [&](int h, int thread) {
     float* panel = static_cast<float*>(pool.scratch(thread, sizeof(float) * size_t(kNR) * size_t(B)));
