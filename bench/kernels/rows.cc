@@ -30,9 +30,9 @@ void layernorm(lab::Bench& bench, int T, float p) {
   lab::check("layernorm_forward", y, expected, 1e-5);
   const double dropped = p > 0 ? 1 : 0;
   line(bench, p > 0 ? "layernorm_forward, dropout" : "layernorm_forward", T, 16.0 * double(n), lab::median_seconds([&] { forward(bench.fast, y); }));
-  line(bench, p > 0 ? "layernorm_backward, dropout" : "layernorm_backward", T, (12.0 + 4.0 * dropped) * double(n), lab::median_seconds([&] {
-    bench.fast.layernorm_backward(p > 0 ? dx.data() : dz.data(), dz.data(), dgain.data(), dbias.data(), dy.data(), z.data(), mean.data(), rstd.data(),
-                                  gain.data(), inner, outer, T, C, bench.pool);
+  line(bench, p > 0 ? "layernorm_backward, dropout" : "layernorm_backward", T, (16.0 + 4.0 * dropped) * double(n), lab::median_seconds([&] {
+    bench.fast.layernorm_backward(p > 0 ? dx.data() : dz.data(), dz.data(), y.data(), dgain.data(), dbias.data(), dy.data(), z.data(), mean.data(), rstd.data(),
+                                  gain.data(), bias.data(), inner, outer, T, C, bench.pool);
   }));
 }
 

@@ -100,8 +100,8 @@ std::vector<Kernel> list(ThreadPool& pool) {
                        t.layernorm_forward(y, unused.data(), stats.data(), stats.data() + T, x.data(), residual.data(), bias.data(), bias.data(), dropped, none, 1e-12f, T, C, pool);
                      }});
   kernels.push_back({"layernorm_backward, dropout", hidden, 1e-5, [&pool](const KernelTable& t, float* dx) {
-                       t.layernorm_backward(dx, unused.data(), unused.data() + hidden, unused.data() + hidden + C, dy.data(), z.data(), stats.data(), stats.data() + T,
-                                            bias.data(), dropped, none, T, C, pool);
+                       t.layernorm_backward(dx, unused.data(), nullptr, unused.data() + hidden, unused.data() + hidden + C, dy.data(), z.data(), stats.data(), stats.data() + T,
+                                            bias.data(), bias.data(), dropped, none, T, C, pool);
                      }});
   kernels.push_back({"embedding_forward", hidden, 1e-6, [&pool](const KernelTable& t, float* y) {
                        t.embedding_forward(y, words.data(), words.data(), words.data(), ids.data(), positions.data(), positions.data(), T, C, pool);

@@ -18,7 +18,7 @@ std::string describe(const Napi::Value& v) {
       s << v.As<Napi::Number>().DoubleValue();
       return s.str();
     }
-    case napi_string: return "\"" + v.As<Napi::String>().Utf8Value().substr(0, 40) + "\"";
+    case napi_string: return '"' + v.As<Napi::String>().Utf8Value().substr(0, 40) + '"';
     case napi_boolean: return v.As<Napi::Boolean>() ? "true" : "false";
     case napi_function: return "a function";
     default: return v.IsTypedArray() ? "another typed array" : v.IsArray() ? "an array" : "an object";

@@ -75,8 +75,8 @@ class Runner {
         return k_.by_head_backward_weight(gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), in(o, 2), B, H, C / H, pool);
       case OpKind::layernorm_backward: {
         const float* stats = in(o, 2);
-        return k_.layernorm_backward(out(o, 1), out(o, 0), gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), stats, stats + M,
-                                     param(o.weight), inner(o), outer(o), M, C, pool);
+        return k_.layernorm_backward(out(o, 1), out(o, 0), out(o, 2), gradient(o, o.weight), gradient(o, o.bias), in(o, 0), in(o, 1), stats,
+                                     stats + M, param(o.weight), param(o.bias), inner(o), outer(o), M, C, pool);
       }
       case OpKind::tanh_backward: return k_.tanh_backward(out(o, 0), in(o, 0), in(o, 1), n, pool);
       case OpKind::scatter_rows: return k_.scatter_rows(out(o, 0), in(o, 0), b.first.data(), B, T, C, true, pool);

@@ -14,15 +14,13 @@ uint32_t classifier_site(int layers) { return 1 + 3 * uint32_t(layers); }
 
 // Buffers a layer's forward leaves for its backward; -1 where nothing was saved.
 struct LayerSaves {
-  int x = -1;        // input of the layer (T,C)
+  int x = -1;        // input of the layer (T,C): read where no layer norm of the backward makes it again
   int x_first = -1;  // first_only: its first rows (B,C)
   int qkv = -1;
   int q = -1, u = -1, y = -1, sums = -1;  // first_only: queries (B,C), those expanded and the rows they attend to (B,H·C), (B,H)
   int context = -1, lse = -1;
-  int attention_z = -1, attention_stats = -1;
-  int middle = -1;  // output of the attention half
   int gelu_input = -1;
-  int output_z = -1, output_stats = -1;
+  int attention_norm = -1, output_norm = -1;  // ops: they know what they saved
 };
 
 class Compiler {
@@ -100,6 +98,7 @@ class Compiler {
     plan_.ops.push_back(op);
     return plan_.ops.back();
   }
+  int last_op() const { return int(plan_.ops.size()) - 1; }
 
   // ---- forward -------------------------------------------------------------------------------------------------
 
@@ -118,12 +117,12 @@ class Compiler {
     Op& sum = emit(OpKind::embedding_forward, "sum", 0, Rows::tokens);
     sum.n = c_.hidden;
     sum.out[0] = x;
-    embedding_stats_ = backward(0) ? buffer("embedding_stats", Rows::tokens, 2) : -1;
-    const int h = layernorm(0, "norm", x, -1, e.norm_gain, e.norm_bias, embedding_stats_);
+    const int stats = backward(0) ? buffer("embedding_stats", Rows::tokens, 2) : -1;
+    const int h = layernorm(0, "norm", x, -1, e.norm_gain, e.norm_bias, stats);
+    embedding_norm_ = last_op();
     Op& norm = plan_.ops.back();
     norm.p_outer = probability(0, c_.hidden_dropout);
     norm.site_outer = embedding_site();
-    embedding_z_ = x;
     return h;
   }
 
@@ -142,7 +141,7 @@ class Compiler {
     return y;
   }
 
-  // z is saved in the buffer of x when `stats` is given.
+  // z is saved in the buffer of x when `stats` is given; what is returned lives as long as forward reads it.
   int layernorm(int group, const char* site, int x, int residual, int gain, int bias, int stats) {
     const int y = buffer("hidden", rows_of(x), c_.hidden);
     Op& op = emit(OpKind::layernorm_forward, site, group, rows_of(x));
@@ -223,9 +222,10 @@ class Compiler {
       drop_probabilities(attention, i);
     }
 
-    s.attention_z = linear(g, "attention_output", "attention_output", s.context, t.attention_out_weight, t.attention_out_bias, C, C);
-    s.attention_stats = save ? buffer("attention_stats", rows, 2) : -1;
-    s.middle = layernorm(g, "attention_norm", s.attention_z, residual, t.attention_norm_gain, t.attention_norm_bias, s.attention_stats);
+    const int attended = linear(g, "attention_output", "attention_output", s.context, t.attention_out_weight, t.attention_out_bias, C, C);
+    const int attention_stats = save ? buffer("attention_stats", rows, 2) : -1;
+    const int middle = layernorm(g, "attention_norm", attended, residual, t.attention_norm_gain, t.attention_norm_bias, attention_stats);
+    s.attention_norm = last_op();
     plan_.ops.back().p_inner = probability(g, c_.hidden_dropout);
     plan_.ops.back().site_inner = attention_output_site(i);
 
@@ -236,13 +236,14 @@ class Compiler {
     up.k = C;
     up.out[0] = activation;
     up.out[1] = s.gelu_input;
-    up.in[0] = s.middle;
+    up.in[0] = middle;
     up.weight = t.ffn_in_weight;
     up.bias = t.ffn_in_bias;
 
-    s.output_z = linear(g, "ffn_out", "ffn_out", activation, t.ffn_out_weight, t.ffn_out_bias, C, F);
-    s.output_stats = save ? buffer("output_stats", rows, 2) : -1;
-    const int y = layernorm(g, "output_norm", s.output_z, s.middle, t.output_norm_gain, t.output_norm_bias, s.output_stats);
+    const int ffn_out = linear(g, "ffn_out", "ffn_out", activation, t.ffn_out_weight, t.ffn_out_bias, C, F);
+    const int output_stats = save ? buffer("output_stats", rows, 2) : -1;
+    const int y = layernorm(g, "output_norm", ffn_out, middle, t.output_norm_gain, t.output_norm_bias, output_stats);
+    s.output_norm = last_op();
     plan_.ops.back().p_inner = probability(g, c_.hidden_dropout);
     plan_.ops.back().site_inner = ffn_output_site(i);
     return y;
@@ -307,8 +308,9 @@ class Compiler {
       op.in[0] = d;
       d = spread;
     }
-    for (int i = c_.layers - 1; i >= 0 && backward(i + 1); --i) d = layer_backward(i, d);
-    if (backward(0)) embeddings_backward(d);
+    LayerGradient above{d};
+    for (int i = c_.layers - 1; i >= 0 && backward(i + 1); --i) above = layer_backward(i, above);
+    if (backward(0)) embeddings_backward(above);
   }
 
   int dropout_op(int group, int x, float p) {
@@ -350,39 +352,48 @@ class Compiler {
 
   struct NormGradient {
     int dz, dx;  // dx = dz without dropout; -1 when not wanted
+    int y;       // what forward returned, in the place of z; -1 when not wanted
   };
-  NormGradient norm_gradient(int group, const char* site, int dy, int z, int stats, int gain, int bias, float p_inner, uint32_t site_inner,
-                             float p_outer, uint32_t site_outer, bool want_dx) {
+  NormGradient norm_gradient(int norm, int dy, bool want_dx, bool want_y) {
+    const Op forward = plan_.ops[size_t(norm)];
     const int dz = buffer("dz", rows_of(dy), c_.hidden);
-    const int dx = !want_dx ? -1 : p_inner > 0 ? buffer("dx", rows_of(dy), c_.hidden) : dz;
-    Op& op = emit(OpKind::layernorm_backward, site, group, rows_of(dy));
-    op.n = c_.hidden;
+    const int dx = !want_dx ? -1 : forward.p_inner > 0 ? buffer("dx", rows_of(dy), c_.hidden) : dz;
+    const int z = forward.out[1], y = want_y ? z : -1;
+    Op op = forward;  // weights and dropout are the same
+    op.kind = OpKind::layernorm_backward;
+    op.gradients = plan_.gradients[size_t(op.group)];
     op.out[0] = dz;
     op.out[1] = dx;
+    op.out[2] = y;
     op.in[0] = dy;
     op.in[1] = z;
-    op.in[2] = stats;
-    op.weight = gain;
-    op.bias = bias;
-    op.gradients = plan_.gradients[size_t(group)];
-    op.p_inner = p_inner;
-    op.site_inner = site_inner;
-    op.p_outer = p_outer;
-    op.site_outer = site_outer;
-    return {dz, dx};
+    op.in[2] = forward.out[2];
+    plan_.ops.push_back(op);
+    return {dz, dx, y};
   }
 
-  int layer_backward(int i, int dy) {
+  // What a layer's backward leaves to the one below.
+  struct LayerGradient {
+    int dx = -1;    // gradient of the layer's input
+    int dqkv = -1;  // of a layer that learns: its weight gradient waits for the layer's input, which the norm below makes again
+    int layer = -1;
+  };
+  void qkv_weight_gradient(const LayerGradient& l, int x) {
+    const LayerTensors& t = l_.layers[size_t(l.layer)];
+    weight_gradient(l.layer + 1, "qkv", l.dqkv, x, t.query_weight, t.query_bias, 3 * c_.hidden, c_.hidden);
+  }
+
+  LayerGradient layer_backward(int i, const LayerGradient& above) {
     const LayerTensors& t = l_.layers[size_t(i)];
     const LayerSaves& s = saves_[size_t(i)];
     const int g = i + 1, C = c_.hidden, F = c_.ffn;
-    const float p = probability(g, c_.hidden_dropout);
+    const Rows rows = rows_of(above.dx);
     const bool learn = trainable(g);
 
-    const NormGradient out = norm_gradient(g, "output_norm", dy, s.output_z, s.output_stats, t.output_norm_gain, t.output_norm_bias, p,
-                                           ffn_output_site(i), 0, 0, true);
-    const int du = buffer("du", rows_of(dy), F);
-    Op& gelu = emit(OpKind::linear_gelu_backward_input, "ffn_out", g, rows_of(dy));
+    const NormGradient out = norm_gradient(s.output_norm, above.dx, true, above.dqkv >= 0);
+    if (above.dqkv >= 0) qkv_weight_gradient(above, out.y);
+    const int du = buffer("du", rows, F);
+    Op& gelu = emit(OpKind::linear_gelu_backward_input, "ffn_out", g, rows);
     gelu.n = C;
     gelu.k = F;
     gelu.out[0] = du;
@@ -390,15 +401,14 @@ class Compiler {
     gelu.in[0] = out.dx;
     gelu.weight = t.ffn_out_weight;
     if (learn) weight_gradient(g, "ffn_out", out.dx, s.gelu_input, t.ffn_out_weight, t.ffn_out_bias, C, F);
-    if (learn) weight_gradient(g, "ffn_in", du, s.middle, t.ffn_in_weight, t.ffn_in_bias, F, C);
     const int dmiddle = input_gradient(g, "ffn_in", "", du, t.ffn_in_weight, F, C, out.dz);
 
-    const NormGradient att = norm_gradient(g, "attention_norm", dmiddle, s.attention_z, s.attention_stats, t.attention_norm_gain,
-                                           t.attention_norm_bias, p, attention_output_site(i), 0, 0, true);
+    const NormGradient att = norm_gradient(s.attention_norm, dmiddle, true, learn);
+    if (learn) weight_gradient(g, "ffn_in", du, att.y, t.ffn_in_weight, t.ffn_in_bias, F, C);
     if (learn) weight_gradient(g, "attention_output", att.dx, s.context, t.attention_out_weight, t.attention_out_bias, C, C);
     const int dcontext = input_gradient(g, "attention_output", "dcontext", att.dx, t.attention_out_weight, C, C);
 
-    if (s.x_first >= 0) return single_query_backward(i, dcontext, att.dz);
+    if (s.x_first >= 0) return {single_query_backward(i, dcontext, att.dz)};
     const int dqkv = buffer("dqkv", Rows::tokens, 3 * C);
     Op& attention = emit(OpKind::attention_backward, "attention", g, Rows::tokens);
     attention.n = C;
@@ -408,8 +418,11 @@ class Compiler {
     attention.in[2] = s.lse;
     attention.in[3] = s.qkv;
     drop_probabilities(attention, i);
-    if (learn) weight_gradient(g, "qkv", dqkv, s.x, t.query_weight, t.query_bias, 3 * C, C);
-    return below(g) ? input_gradient(g, "qkv", "", dqkv, t.query_weight, 3 * C, C, att.dz) : -1;
+    if (!below(g)) {
+      if (learn) qkv_weight_gradient({-1, dqkv, i}, s.x);
+      return {};
+    }
+    return {input_gradient(g, "qkv", "", dqkv, t.query_weight, 3 * C, C, att.dz), learn ? dqkv : -1, i};
   }
 
   // From the gradient of a first_only layer's context (B,C) to that of its input (T,C); dz is that of its first rows so far.
@@ -450,10 +463,10 @@ class Compiler {
     plan_.ops.back().in[2] = sums;
   }
 
-  void embeddings_backward(int dy) {
+  void embeddings_backward(const LayerGradient& above) {
     const auto& e = l_.embeddings;
-    const NormGradient d = norm_gradient(0, "norm", dy, embedding_z_, embedding_stats_, e.norm_gain, e.norm_bias, 0, 0,
-                                         probability(0, c_.hidden_dropout), embedding_site(), false);
+    const NormGradient d = norm_gradient(embedding_norm_, above.dx, false, above.dqkv >= 0);
+    if (above.dqkv >= 0) qkv_weight_gradient(above, d.y);
     auto table = [&](const char* site, int tensor, Rows rows) {
       const int out = buffer(site, rows, c_.hidden);
       Op& op = emit(OpKind::embedding_backward, site, 0, Rows::tokens);
@@ -502,7 +515,7 @@ class Compiler {
   int lowest_;
   Plan plan_;
   std::vector<LayerSaves> saves_;
-  int embedding_z_ = -1, embedding_stats_ = -1;
+  int embedding_norm_ = -1;
 };
 
 }  // namespace

@@ -8,6 +8,9 @@
 // What pooling does not read is not computed: with cls pooling, the last layer's queries, attention output and
 // feed-forward run on the B first tokens only, and they attend to the layer's input itself (kernels/ref/single_query.h):
 // keys and values of all T tokens would be products for nothing. Equal to the full computation but for rounding.
+//
+// What backward can make again in passing is not kept: gelu's output from its input, a layer norm's from the z its backward
+// reads. The weight gradient that wants it comes after. Saved for a token of a layer: 6·C (qkv, context, two z) + F (gelu).
 #pragma once
 
 #include <cstdint>
@@ -39,7 +42,8 @@ enum class OpKind : uint8_t {
   attention_backward,          // out0 = dqkv; in0 = dout, in1 = out, in2 = lse, in3 = qkv
   single_query_backward,       // out0 = dx (-1: not wanted), out1 = du; in0 = dy, in1 = dsums, in2 = lse, in3 = x, in4 = u
   by_head_backward_weight,     // gradients of weight and bias from dy = in0, x = in1, sums = in2 (-1: the bias has none, it is zero)
-  layernorm_backward,          // out0 = dz, out1 = dx (-1: not wanted; = out0 without dropout); in0 = dy, in1 = z, in2 = mean, rstd
+  layernorm_backward,          // out0 = dz, out1 = dx (-1: not wanted; = out0 without dropout), out2 = the forward's output again (buffer of
+                               // in1; -1: nobody reads it); in0 = dy, in1 = z, in2 = mean, rstd
   tanh_backward,               // out0 = in0·(1 - in1²), in place
   scatter_rows,                // out0[first token] += in0
   mean_pool_backward,          // out0 = in0 spread over each sequence

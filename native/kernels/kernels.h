@@ -138,9 +138,10 @@ struct KernelTable {
                             const float* bias, const Dropout& inner, const Dropout& outer, float eps, int T, int C, ThreadPool&);
   // dz: gradient of z (also that of residual); dx: gradient of x = dropout mask of `inner` applied to dz. dx may alias
   // dz when inner.p = 0, may be null when not wanted. dy may alias dz. dgain, dbias (C): null when frozen.
-  void (*layernorm_backward)(float* dx, float* dz, float* dgain, float* dbias, const float* dy, const float* z, const float* mean,
-                             const float* rstd, const float* gain, const Dropout& inner, const Dropout& outer, int T, int C,
-                             ThreadPool&);
+  // y: what forward returned, made again with the same bits; may alias z, null when not wanted.
+  void (*layernorm_backward)(float* dx, float* dz, float* y, float* dgain, float* dbias, const float* dy, const float* z,
+                             const float* mean, const float* rstd, const float* gain, const float* bias, const Dropout& inner,
+                             const Dropout& outer, int T, int C, ThreadPool&);
 
   // y[i] = dropout(x[i]).  Backward is the same op on the gradient. y may alias x.
   void (*dropout)(float* y, const float* x, const Dropout&, size_t n, ThreadPool&);

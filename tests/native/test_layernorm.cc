@@ -93,22 +93,46 @@ TEST(layernorm, backward) {
     const Exact e = exact_forward(p, true);
     const std::vector<float> z(e.z.begin(), e.z.end()), mean(e.mean.begin(), e.mean.end()), rstd(e.rstd.begin(), e.rstd.end());
     const size_t n = p.x.size(), C = size_t(p.C);
-    std::vector<double> dx(n), dz(n), dgain(C), dbias(C);
-    kernels::ref::layernorm_backward(dx.data(), dz.data(), dgain.data(), dbias.data(), widen(p.dy).data(), widen(z).data(),
-                                     widen(mean).data(), widen(rstd).data(), widen(p.gain).data(), p.inner, p.outer, p.T, p.C);
+    std::vector<double> dx(n), dz(n), y(n), dgain(C), dbias(C);
+    kernels::ref::layernorm_backward(dx.data(), dz.data(), y.data(), dgain.data(), dbias.data(), widen(p.dy).data(), widen(z).data(),
+                                     widen(mean).data(), widen(rstd).data(), widen(p.gain).data(), widen(p.bias).data(), p.inner, p.outer,
+                                     p.T, p.C);
     const Run run = [&](const KernelTable& k, ThreadPool& pool) {
-      Guarded<float> dx1(t, "dx", n), dz1(t, "dz", n), dg(t, "dgain", C), db(t, "dbias", C), in_place(t, "dy", p.dy);
-      k.layernorm_backward(dx1.data(), dz1.data(), dg.data(), db.data(), p.dy.data(), z.data(), mean.data(), rstd.data(), p.gain.data(),
-                           p.inner, p.outer, p.T, p.C, pool);
-      // Frozen gain, dy in the place of dz, dx not wanted (or in the same place when it is the same).
-      k.layernorm_backward(p.inner.p == 0 ? in_place.data() : nullptr, in_place.data(), nullptr, nullptr, in_place.data(), z.data(),
-                           mean.data(), rstd.data(), p.gain.data(), p.inner, p.outer, p.T, p.C, pool);
-      t.expect(same_bits(dz1.values(), in_place.values()), p.what("backward") + " on " + k.name + ": other bits in place");
+      Guarded<float> dx1(t, "dx", n), dz1(t, "dz", n), y1(t, "y", n), dg(t, "dgain", C), db(t, "dbias", C);
+      k.layernorm_backward(dx1.data(), dz1.data(), y1.data(), dg.data(), db.data(), p.dy.data(), z.data(), mean.data(), rstd.data(),
+                           p.gain.data(), p.bias.data(), p.inner, p.outer, p.T, p.C, pool);
+      // Frozen gain, dy in the place of dz, y in that of z, dx not wanted (or in the same place when it is the same).
+      Guarded<float> in_place(t, "dy", p.dy), z_or_y(t, "z", z);
+      k.layernorm_backward(p.inner.p == 0 ? in_place.data() : nullptr, in_place.data(), z_or_y.data(), nullptr, nullptr, in_place.data(),
+                           z_or_y.data(), mean.data(), rstd.data(), p.gain.data(), p.bias.data(), p.inner, p.outer, p.T, p.C, pool);
+      t.expect(same_bits(dz1.values(), in_place.values()) && same_bits(y1.values(), z_or_y.values()),
+               p.what("backward") + " on " + k.name + ": other bits in place");
+      // y not wanted.
+      Guarded<float> dz2(t, "dz", n);
+      k.layernorm_backward(nullptr, dz2.data(), nullptr, dg.data(), db.data(), p.dy.data(), z.data(), mean.data(), rstd.data(),
+                           p.gain.data(), p.bias.data(), p.inner, p.outer, p.T, p.C, pool);
+      t.expect(same_bits(dz1.values(), dz2.values()), p.what("backward") + " on " + k.name + ": other bits without y");
       std::vector<float> all = dx1.values();
-      for (const auto& part : {dz1.values(), dg.values(), db.values()}) all.insert(all.end(), part.begin(), part.end());
+      for (const auto& part : {dz1.values(), y1.values(), dg.values(), db.values()}) all.insert(all.end(), part.begin(), part.end());
       return all;
     };
-    check_draws(t, p.what("backward"), 1, [&](uint64_t) { return Case{{dx, dz, dgain, dbias}, run, condition(p, rstd, dz)}; });
+    check_draws(t, p.what("backward"), 1, [&](uint64_t) { return Case{{dx, dz, y, dgain, dbias}, run, condition(p, rstd, dz)}; });
+  });
+}
+
+// A training step keeps z instead of y.
+TEST(layernorm, backward_makes_the_output_again) {
+  ThreadPool pool(2);
+  for_problems(t, [&](const Problem& p) {
+    for (const KernelTable* k : tables(t)) {
+      const size_t n = p.x.size();
+      std::vector<float> y(n), z(n), mean(size_t(p.T)), rstd(size_t(p.T)), dz(n), again(n);
+      k->layernorm_forward(y.data(), z.data(), mean.data(), rstd.data(), p.x.data(), p.residual.data(), p.gain.data(), p.bias.data(), p.inner,
+                           p.outer, kEps, p.T, p.C, pool);
+      k->layernorm_backward(nullptr, dz.data(), again.data(), nullptr, nullptr, p.dy.data(), z.data(), mean.data(), rstd.data(), p.gain.data(),
+                            p.bias.data(), p.inner, p.outer, p.T, p.C, pool);
+      t.expect(same_bits(y, again), p.what("backward") + " on " + k->name + ": y has other bits than in forward");
+    }
   });
 }
 
@@ -133,8 +157,8 @@ TEST(layernorm, gradients_by_differences) {
   const size_t n = p.x.size(), C = size_t(p.C);
   const std::vector<double> x = widen(p.x), residual = widen(p.residual), gain = widen(p.gain), bias = widen(p.bias), dy = widen(p.dy);
   std::vector<double> dx(n), dz(n), dgain(C), dbias(C);
-  kernels::ref::layernorm_backward(dx.data(), dz.data(), dgain.data(), dbias.data(), dy.data(), e.z.data(), e.mean.data(), e.rstd.data(),
-                                   gain.data(), p.inner, p.outer, p.T, p.C);
+  kernels::ref::layernorm_backward<double>(dx.data(), dz.data(), nullptr, dgain.data(), dbias.data(), dy.data(), e.z.data(), e.mean.data(),
+                                           e.rstd.data(), gain.data(), bias.data(), p.inner, p.outer, p.T, p.C);
   const auto loss = [&](const std::vector<double>& x1, const std::vector<double>& r1, const std::vector<double>& g1,
                         const std::vector<double>& b1) {
     std::vector<double> y(n);

@@ -59,8 +59,8 @@ static void layernorm_forward(float* y, float* z, float* mean, float* rstd, cons
   });
 }
 
-static void layernorm_backward(float* dx, float* dz, float* dgain, float* dbias, const float* dy, const float* z,
-                               const float* mean, const float* rstd, const float* gain, const Dropout& inner,
+static void layernorm_backward(float* dx, float* dz, float* y, float* dgain, float* dbias, const float* dy, const float* z,
+                               const float* mean, const float* rstd, const float* gain, const float* bias, const Dropout& inner,
                                const Dropout& outer, int T, int C, ThreadPool& pool) {
   const Masks masks(inner, outer);
   const int blocks = (T + kNormRows - 1) / kNormRows, padded = (C + kLanes - 1) / kLanes * kLanes;
@@ -96,8 +96,13 @@ static void layernorm_backward(float* dx, float* dz, float* dgain, float* dbias,
         V g = load_n(dy + row + c, n);
         if (keep) g = mul(g, load(keep + c));
         const V normal = mul(sub(load_n(z + row + c, n), mu), r);
-        const V d = mul(r, fnma(normal, mean_gn, sub(mul(g, load_n(gain + c, n)), mean_g)));
+        const V gain_v = load_n(gain + c, n);
+        const V d = mul(r, fnma(normal, mean_gn, sub(mul(g, gain_v), mean_g)));
         store_n(dz + row + c, d, n);
+        if (!y) continue;
+        V again = fma(normal, gain_v, load_n(bias + c, n));
+        if (keep) again = mul(again, load(keep + c));
+        store_n(y + row + c, again, n);
       }
       if (!dx) continue;
       if (!masks.has_inner) {

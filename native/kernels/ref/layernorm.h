@@ -33,8 +33,8 @@ void layernorm_forward(Real* y, Real* z, Real* mean, Real* rstd, const Real* x, 
 
 // With n = (z - mean)·rstd and g = dy·outer·gain:  dz = rstd·(g - mean_c(g) - n·mean_c(g·n)).
 template <class Real>
-void layernorm_backward(Real* dx, Real* dz, Real* dgain, Real* dbias, const Real* dy, const Real* z, const Real* mean,
-                        const Real* rstd, const Real* gain, const Dropout& inner, const Dropout& outer, int T, int C) {
+void layernorm_backward(Real* dx, Real* dz, Real* y, Real* dgain, Real* dbias, const Real* dy, const Real* z, const Real* mean,
+                        const Real* rstd, const Real* gain, const Real* bias, const Dropout& inner, const Dropout& outer, int T, int C) {
   for (int c = 0; c < C; ++c) {
     if (dgain) dgain[c] = 0;
     if (dbias) dbias[c] = 0;
@@ -57,6 +57,7 @@ void layernorm_backward(Real* dx, Real* dz, Real* dgain, Real* dbias, const Real
       const Real d = rstd[t] * (gradient(c) * gain[c] - sum - normal(c) * dot);
       dz[row + c] = d;
       if (dx) dx[row + c] = d * dropout_factor<Real>(inner, row + c);
+      if (y) y[row + c] = (normal(c) * gain[c] + bias[c]) * dropout_factor<Real>(outer, row + c);  // last: y may alias z
     }
   }
 }

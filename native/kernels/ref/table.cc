@@ -82,10 +82,10 @@ KernelTable make_table() {
                            int C, ThreadPool&) {
     ref::layernorm_forward(y, z, mean, rstd, x, residual, gain, bias, inner, outer, eps, T, C);
   };
-  t.layernorm_backward = [](float* dx, float* dz, float* dgain, float* dbias, const float* dy, const float* z,
-                            const float* mean, const float* rstd, const float* gain, const Dropout& inner,
+  t.layernorm_backward = [](float* dx, float* dz, float* y, float* dgain, float* dbias, const float* dy, const float* z,
+                            const float* mean, const float* rstd, const float* gain, const float* bias, const Dropout& inner,
                             const Dropout& outer, int T, int C, ThreadPool&) {
-    ref::layernorm_backward(dx, dz, dgain, dbias, dy, z, mean, rstd, gain, inner, outer, T, C);
+    ref::layernorm_backward(dx, dz, y, dgain, dbias, dy, z, mean, rstd, gain, bias, inner, outer, T, C);
   };
 
   t.dropout = [](float* y, const float* x, const Dropout& d, size_t n, ThreadPool&) { ref::dropout(y, x, d, n); };
