@@ -401,6 +401,7 @@ Napi::Value dispose(Info info) {
       },
       [model, sessions](Napi::Env e) {
         for (const auto& session : sessions) forget_memory(e, *session);
+        model->executor.close();  // its thread goes now, not when the handle is collected
         return forget_memory(e, *model);
       });
 }

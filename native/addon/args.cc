@@ -160,7 +160,7 @@ LaneConfig lane_config(const Napi::Object& s, const Layout& layout) {
   l.seed = uint64_t(integer(s, "seed", 0, (int64_t(1) << 53) - 1));
   l.beta1 = number(s, "beta1", 0, 0.9999999);
   l.beta2 = number(s, "beta2", 0, 0.9999999999);
-  l.epsilon = number(s, "epsilon", 0, 1);
+  l.epsilon = number(s, "epsilon", 1e-30, 1);  // as a float, too: a gradient may be exactly zero, and 0 / (0 + 0) is none
   l.weight_decay = number(s, "weightDecay", 0, 1e6);
   l.max_grad_norm = number(s, "maxGradNorm", 0, std::numeric_limits<double>::max());
   l.label_smoothing = float(number(s, "labelSmoothing", 0, 1));

@@ -8,7 +8,7 @@
 namespace permafrost {
 
 struct Error : std::runtime_error {
-  std::string code;  // "ERR_SHAPE", "ERR_RANGE", "ERR_STATE", "ERR_MEMORY"
+  std::string code;  // "ERR_RANGE", …: src/native/call.ts has them all
   Error(std::string code_, const std::string& message) : std::runtime_error(message), code(std::move(code_)) {}
 };
 

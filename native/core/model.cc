@@ -64,19 +64,25 @@ float* Model::train_in_place() {
 
 int Model::add_dataset(Dataset data) {
   check(data, config_);
-  datasets_.push_back(std::make_unique<Dataset>(std::move(data)));
-  return int(datasets_.size()) - 1;
+  // An index is given again after a billion others: a service adds and removes one a request.
+  constexpr int kIndices = 1'000'000'000;
+  while (datasets_.count(next_dataset_)) next_dataset_ = (next_dataset_ + 1) % kIndices;
+  const int index = next_dataset_;
+  datasets_.emplace(index, std::make_unique<Dataset>(std::move(data)));
+  next_dataset_ = (index + 1) % kIndices;
+  return index;
 }
 
 const Dataset& Model::dataset(int index) const {
-  if (index < 0 || size_t(index) >= datasets_.size() || !datasets_[size_t(index)]) fail("ERR_RANGE", "dataset: expected one of the ", datasets_.size(), " added and not removed, received ", index);
-  return *datasets_[size_t(index)];
+  const auto it = datasets_.find(index);
+  if (it == datasets_.end()) fail("ERR_RANGE", "dataset: expected one of the ", datasets_.size(), " added and not removed, received ", index);
+  return *it->second;
 }
 
 void Model::remove_dataset(int index) {
   dataset(index);
   prefixes_.forget_dataset(index);
-  datasets_[size_t(index)].reset();
+  datasets_.erase(index);
 }
 
 }  // namespace permafrost

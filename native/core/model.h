@@ -67,7 +67,8 @@ class Model {
   std::map<std::tuple<int, int, kernels::Precision>, Floats> packed_;
   std::atomic<int> sessions_{0};  // a session nobody disposed ends on another thread
   bool trained_in_place_ = false;
-  std::vector<std::unique_ptr<Dataset>> datasets_;
+  std::map<int, std::unique_ptr<Dataset>> datasets_;
+  int next_dataset_ = 0;
   PrefixCache prefixes_;
 };
 

@@ -50,13 +50,12 @@ class Compiler {
       input = h;
       h = layer(stage - 1, input, first_only(stage - 1));
     }
-    plan_.output = h;
     int pooled_rows = h;
     const bool pooled_in_cache = o_.cached && plan_.prefix_depth == c_.layers + 1;
     if (!pooled_in_cache && rows_of(h) == Rows::tokens) pooled_rows = pool_rows(h);
     head(h, pooled_rows);
     // Beside what the head read: its bits are the same whether or not somebody asks for the other rows.
-    if (o_.all_rows && rows_of(h) == Rows::sequences) plan_.output = layer(c_.layers - 1, input, false);
+    if (o_.all_rows) plan_.output = rows_of(h) == Rows::sequences ? layer(c_.layers - 1, input, false) : h;
     finish();
     return std::move(plan_);
   }

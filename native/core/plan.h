@@ -107,7 +107,7 @@ struct Plan {
   std::vector<Buffer> buffers;
   int prefix_depth = 0;  // leading frozen stages: 0 none, 1 embeddings, 1+k embeddings and layers 0..k-1, max L+1
   int input = -1;        // prefix plans: where the shallower stage's output goes
-  int output = -1;       // prefix plans: the stage's output. Others: the last hidden state
+  int output = -1;       // prefix plans: the stage's output. With all_rows: the last hidden state
   int logits = -1, loss = -1;
   // Gradients of a group's dense tensors, as they lie in the layout: a buffer for each group, -1 where frozen. Buffers like
   // others: a layer's gradients lie where the layers above, through with their backward, had what they saved.

@@ -43,12 +43,20 @@ PrefixCache::Entry* PrefixCache::oldest(bool in_file) {
   return found;
 }
 
+// Whether `bytes` fit once what is not pinned has gone: asked first, so that nothing goes for an entry that will not fit.
+bool PrefixCache::can_fit(size_t bytes, bool in_file) const {
+  size_t pinned = 0;
+  for (const auto& [key, entry] : entries_)
+    if ((entry->file_ != nullptr) == in_file && entry->used_ >= pinned_) pinned += entry->floats_ * sizeof(float);
+  const size_t budget = in_file ? budget_.file_bytes : budget_.memory_bytes;
+  return bytes <= budget && pinned <= budget - bytes;
+}
+
 bool PrefixCache::place_in_memory(Entry& entry) {
   const size_t bytes = entry.floats_ * sizeof(float);
-  if (bytes > budget_.memory_bytes) return false;
+  if (!can_fit(bytes, false)) return false;
   while (memory_ + bytes > budget_.memory_bytes) {
     Entry* victim = oldest(false);
-    if (!victim) return false;
     const size_t freed = victim->floats_ * sizeof(float);
     if (place_in_file(*victim)) {
       victim->memory_ = Floats();
@@ -70,12 +78,8 @@ bool PrefixCache::place_in_memory(Entry& entry) {
 // Copies what the entry holds, if anything.
 bool PrefixCache::place_in_file(Entry& entry) {
   const size_t bytes = entry.floats_ * sizeof(float);
-  if (bytes > budget_.file_bytes) return false;
-  while (file_ + bytes > budget_.file_bytes) {
-    Entry* victim = oldest(true);
-    if (!victim) return false;
-    forget(victim);
-  }
+  if (!can_fit(bytes, true)) return false;
+  while (file_ + bytes > budget_.file_bytes) forget(oldest(true));
   entry.file_ = SpillFile::create(budget_.directory, entry.floats_);
   if (!entry.file_) return false;
   if (entry.data_) std::memcpy(entry.file_->data(), entry.data_, bytes);

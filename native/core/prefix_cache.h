@@ -64,6 +64,7 @@ class PrefixCache {
 
  private:
   Entry* oldest(bool in_file);
+  bool can_fit(size_t bytes, bool in_file) const;
   bool place_in_memory(Entry& entry);
   bool place_in_file(Entry& entry);
   void forget(Entry* entry);

@@ -358,7 +358,7 @@ GradientResults Session::gradients(int index, int dataset, const std::vector<int
     }
     const Lane::RowGradients& r = t == e.word ? gradients.word : t == e.position ? gradients.position : gradients.type;
     std::vector<float> dense(info.size(), 0.0f);
-    for (int u = 0; u < r.order->count(); ++u) std::copy_n(r.rows + size_t(u) * C, C, dense.begin() + long(size_t(r.order->rows[size_t(u)]) * C));
+    for (int u = 0; u < r.order->count(); ++u) std::copy_n(r.rows + size_t(u) * C, C, dense.data() + size_t(r.order->rows[size_t(u)]) * C);
     out.gradients.push_back(std::move(dense));
   }
   return out;

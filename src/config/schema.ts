@@ -126,10 +126,10 @@ const training = {
     group: "training",
     doc: "decay of AdamW's second moment",
   }),
-  adam_epsilon: option(z.number().min(0).default(1e-8), {
+  adam_epsilon: option(z.number().min(1e-30).default(1e-8), {
     kind: "number",
     group: "training",
-    doc: "AdamW's epsilon",
+    doc: "AdamW's epsilon; not 0: some gradients are exactly zero",
   }),
   max_grad_norm: option(z.number().min(0).default(1), {
     kind: "number",
@@ -327,7 +327,7 @@ export const searchOptions = {
   lanes: option(count(1).optional(), {
     kind: "number",
     group: "search",
-    doc: "trials trained at once; default: threads. Of the sampler's proposals at most a quarter, or two: they do not see each other's results, so another number of lanes makes other proposals",
+    doc: "trials trained at once; default: threads, or what half of the memory holds. Of the sampler's proposals at most a quarter, or two: they do not see each other's results, so another number of lanes makes other proposals",
   }),
   n_seeds: option(count(1).optional(), {
     kind: "number",

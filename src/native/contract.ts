@@ -24,7 +24,7 @@ export interface ModelSpec {
   readonly padTokenId: number;
   readonly numLabels: number;
   readonly pooling: "cls" | "mean";
-  /** Probabilities in [0, 1) used in the dropout sites of trainable groups. */
+  /** Probabilities in [0, 0.999] used in the dropout sites of trainable groups. */
   readonly hiddenDropout: number;
   readonly attentionDropout: number;
   readonly classifierDropout: number;

@@ -190,6 +190,23 @@ describe("room for some depths only: entries give way, bits stay", () => {
   });
 });
 
+test("nothing gives way to what would not fit even then", async () => {
+  const short: Problem = { ...tiny, data: randomDataset(tiny.spec, 24, 4) };
+  const [a, b] = [bytesOf(short.data), bytesOf(tiny.data)];
+  expect(a).toBeLessThan(b);
+  const auto = sessionOptions("auto", "fp32");
+  await withModel(tiny, { cacheBytes: a + b }, async (model, dataset) => {
+    const other = await native.addDataset(model, datasetSpec(short.data));
+    await trained(model, other, short, laneOf(2), auto);
+    // Both depths are in use at once: the second needs more than is left when all others have gone.
+    const session = await native.createSession(model, [laneOf(2), laneOf(3)], auto);
+    const S = tiny.steps.length;
+    const results = await native.runSteps(session, chunk(dataset, tiny.steps, rates(S, L + 2), [0, 1]));
+    expect([results.cacheBytes, ...counts(results)]).toEqual([a + b, ...firstTime]);
+    expect(counts((await trained(model, other, short, laneOf(2), auto)).results)).toEqual(allHits);
+  });
+});
+
 describe("precision is in the key", () => {
   const orders = [
     ["fp32", "bf16"],

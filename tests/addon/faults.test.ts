@@ -4,6 +4,7 @@
  * nothing crashes, and what was refused changed nothing.
  */
 import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -358,6 +359,18 @@ describe("addDataset", () => {
   });
 });
 
+describe("dispose", () => {
+  test.skipIf(process.platform !== "linux")("ends the model's threads, handle or not", async () => {
+    const threads = () => readdirSync("/proc/self/task").length;
+    const before = threads();
+    const models = await Promise.all(Array.from({ length: 16 }, () => native.createModel(spec, weights)));
+    expect(threads()).toBeGreaterThanOrEqual(before + 16);
+    for (const each of models) await native.dispose(each);
+    expect(threads()).toBeLessThan(before + 8); // Node's own may come up meanwhile
+    expect(models).toHaveLength(16); // not collected
+  });
+});
+
 describe("removeDataset", () => {
   test.each([99, -1, 0.5, Number.NaN, 2 ** 32, "0", null, undefined])(
     "%s is refused and changes nothing",
@@ -383,7 +396,7 @@ describe("createSession", () => {
     seed: [-1, 0.5, Number.NaN, 2 ** 53, "1", 1n, undefined],
     beta1: [-0.1, 1, Number.NaN],
     beta2: [-0.1, 1, Number.NaN],
-    epsilon: [-1e-8, Number.NaN, Number.POSITIVE_INFINITY],
+    epsilon: [-1e-8, 0, 1e-60, Number.NaN, Number.POSITIVE_INFINITY],
     weightDecay: [-0.01, Number.NaN, Number.POSITIVE_INFINITY],
     maxGradNorm: [-1, Number.NaN, Number.POSITIVE_INFINITY],
     labelSmoothing: [-0.1, 1.1, Number.NaN],

@@ -2,7 +2,7 @@
 //
 // Accuracy: exp and log about 1 ulp, tanh 2 ulp (test_rows.cc), gelu 2^-22·|u| (test_linear.cc).
 // The polynomials were fitted by us to minimise the largest relative error (Lawson's reweighting on Chebyshev nodes);
-// the figure behind each is that error before rounding. NaN goes through. Not here: denormal results (they become 0).
+// the figure behind each is that error before rounding. NaN goes through, but for log. Not here: denormal results (they become 0).
 
 // e^x. n = round(x/ln 2), r = x - n·ln 2 in two pieces, 1 + r + r²·P(r) (7e-9), times 2^n. Below -86.5 the result is 0,
 // above 88.72 infinite.
