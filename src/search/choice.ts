@@ -29,9 +29,11 @@ export interface Choice {
   readonly best: Best | null;
 }
 
-export async function choiceOf(study: Study): Promise<Choice> {
+/** @param number of the trial that was chosen before, null for none; left out: the best is chosen now. */
+export async function choiceOf(study: Study, number?: number | null): Promise<Choice> {
   const finished = (await study.planned()).filter(isFinished);
-  const best = bestTrial(finished);
+  const best =
+    number === undefined ? bestTrial(finished) : (finished.find((t) => t.number === number) ?? null);
   const rates = best?.userAttrs.rates as LayerRates | undefined;
   return {
     trials: finished.length,

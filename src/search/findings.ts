@@ -15,11 +15,15 @@ import { armOf } from "../study/study.js";
 import type { TrialRecord } from "../study/types.js";
 import type { Split, Task } from "../train/task.js";
 import { isFinished, type TrialAttrs } from "./choice.js";
+import { decodeRates, isProposal } from "./space.js";
 
 /** A stored trial as the analysis reads it; null for one that never ran here (made by another program). */
-function layerTrial(record: TrialRecord): LayerTrial | null {
-  const { rates, validation_loss, seconds, flops, trained_parameters } =
-    record.userAttrs as Partial<TrialAttrs>;
+export function layerTrial(record: TrialRecord, groups: readonly string[]): LayerTrial | null {
+  const attrs = record.userAttrs as Partial<TrialAttrs>;
+  const { validation_loss, seconds, flops, trained_parameters } = attrs;
+  // One that was given up, its process lost too often, has parameters alone: that it has no value is to be said.
+  const givenUp = record.state === "FAIL" && isProposal(record.params);
+  const rates = attrs.rates ?? (givenUp ? decodeRates(groups, record.params) : null);
   if (!rates || !isFinished(record)) return null;
   return {
     number: record.number,
@@ -39,7 +43,8 @@ export interface FindingsInput {
   readonly trials: readonly TrialRecord[];
   readonly winner: ArmResult;
   readonly baseline: ArmResult | null;
-  readonly startedAt: string;
+  /** Null for a study that another program began. */
+  readonly startedAt: string | null;
   readonly testReadAt: readonly string[];
   readonly majority: SearchFindings["majority"];
   readonly notices: readonly ReportNotice[];
@@ -47,7 +52,7 @@ export interface FindingsInput {
 
 export function assembleFindings(input: FindingsInput): SearchFindings {
   const { config, task, winner, baseline, majority, notices } = input;
-  const trials = input.trials.flatMap((record) => layerTrial(record) ?? []);
+  const trials = input.trials.flatMap((record) => layerTrial(record, task.groups) ?? []);
   const paired = (seed: SeedResult) => winner.seeds.some((own) => own.seed === seed.seed);
   const rival = baseline?.seeds.some(paired) ? baseline : null;
   return {

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import type { SearchConfig } from "../config/schema.js";
 import type { LayerRates } from "../train/layer-rates.js";
-import { asWritten } from "../train/manifest.js";
+import { asWritten, modelIn } from "../train/manifest.js";
 import type { Task } from "../train/task.js";
 
 export type Manifest = Readonly<Record<string, unknown>>;
@@ -14,6 +14,7 @@ export type Manifest = Readonly<Record<string, unknown>>;
 const NOT_RESULTS: ReadonlySet<string> = new Set<keyof SearchConfig>([
   ...(["model", "train", "validation", "test", "outputDir", "storage", "studyName", "saveDtype"] as const),
   ...(["threads", "isa", "cache", "cacheGib", "lanes", "perDeviceEvalBatchSize"] as const),
+  "pooling", // the folder's counts, which is that of the option where there is one
   ...(["timeout", "resume", "force"] as const),
 ]);
 
@@ -52,7 +53,7 @@ export function plannedConfig(config: SearchConfig, before: Manifest): PlannedCo
 export function manifestOf(task: Task, config: PlannedConfig): Manifest {
   const options = Object.entries(config).filter(([key]) => !NOT_RESULTS.has(key));
   return {
-    model: task.folder.hash,
+    ...modelIn(task),
     train: task.splits.train.encoded.hash,
     validation: task.splits.validation.encoded.hash,
     test: task.splits.test!.encoded.hash,

@@ -1,6 +1,6 @@
 /** The winner's model folder, and whether a folder still holds what was written there. */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import path from "node:path";
 import type { NativeSession } from "../native/session.js";
 import { hyperparametersOf } from "../train/hyperparameters.js";
@@ -22,15 +22,20 @@ export interface ModelFile {
       readonly trainerState: Readonly<Record<string, unknown>>;
     },
   ): Promise<string>;
-  /** Whether the file is there and is the one of that mark. */
+  /** Whether the file is there and is the one of that mark, beside what it is read with. */
   holds(mark: string): Promise<boolean>;
 }
 
 /** Where the winner goes. */
 export const modelDir = ({ outputDir }: Pick<PlannedConfig, "outputDir">) => path.join(outputDir, "model");
 
-/** @param trials that the search spent, for the model card. */
-export function winnerModel(task: Task, config: PlannedConfig, rates: LayerRates, trials: number): ModelFile {
+/** @param spent by the search, for the model card: trials, and seeds of the retraining. */
+export function winnerModel(
+  task: Task,
+  config: PlannedConfig,
+  rates: LayerRates,
+  spent: { readonly trials: number; readonly seeds: number },
+): ModelFile {
   const dir = modelDir(config);
   const mark = async () => `${config.saveDtype}:${await sha256(path.join(dir, "model.safetensors"))}`;
   return {
@@ -41,11 +46,13 @@ export function winnerModel(task: Task, config: PlannedConfig, rates: LayerRates
         ...trained,
         // A retraining's rows are in the order of its seed.
         hyperparameters: hyperparametersOf({ ...config, seed, dataSeed: undefined }),
-        summary: `Fine-tuned with a learning rate for each layer, found by permafrost in ${trials} trials; of ${config.nSeeds} seeds this is the one best on validation.`,
+        summary: `Fine-tuned with a learning rate for each layer, found by permafrost in ${spent.trials} trials; of ${spent.seeds} seeds this is the one best on validation.`,
       });
       return mark();
     },
-    holds: async (wanted) => wanted === (await mark().catch(() => null)),
+    holds: async (wanted) =>
+      ["config.json", "tokenizer.json"].every((name) => existsSync(path.join(dir, name))) &&
+      wanted === (await mark().catch(() => null)),
   };
 }
 

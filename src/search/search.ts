@@ -11,22 +11,22 @@ import type { ReportNotice, SearchFindings } from "../report/index.js";
 import { SqliteStore } from "../study/stores/sqlite.js";
 import type { Study } from "../study/study.js";
 import { claimOutputDir } from "../train/claim.js";
-import { threadsOf } from "../train/core-spec.js";
 import type { LayerRates } from "../train/layer-rates.js";
 import { majority } from "../train/metrics.js";
-import { checkTarget } from "../train/target.js";
+import { checkSearchTarget, checkTarget } from "../train/target.js";
 import { openTask, type Task } from "../train/task.js";
 import { addCache, type CacheUse, NO_TOTALS } from "../train/totals.js";
 import { type ArmSearchOptions, searchArm } from "./arm-search.js";
 import { allDiverged, type Best, type Choice, choiceOf, noTrial } from "./choice.js";
 import { type FinalistOptions, retrain, seedKey } from "./finalists.js";
 import { assembleFindings } from "./findings.js";
+import { lanesOf } from "./lanes.js";
 import { changesTrials, trainingKey } from "./manifest.js";
 import { type ModelFile, modelDir, winnerModel } from "./model-file.js";
 import { writeOutputs } from "./outputs.js";
 import { PhaseClock } from "./phase-clock.js";
 import { openStudies, STARTED } from "./studies.js";
-import { enterTestRead, testWasRead } from "./test-reads.js";
+import { chosenBefore, enterTestRead, testWasRead } from "./test-reads.js";
 
 export interface SearchResult {
   readonly outputDir: string;
@@ -55,6 +55,7 @@ export async function runSearch(
   const clock = new PhaseClock(emit);
   clock.enter("prepare", 0);
   using _claim = await claimOutputDir(given.outputDir);
+  await checkSearchTarget(given.outputDir);
   await checkTarget(modelDir(given), given.model);
   await using task = await openTask(given);
   const notify = (message: string) => emit({ type: "notice", message });
@@ -74,7 +75,7 @@ export async function runSearch(
       `Resumed with --force on ${at.slice(0, 10)} although ${changed.join(", ")} had changed${changed.some(changesTrials) ? ": trials before and after are compared as if nothing had" : ""}.`,
     );
 
-  const lanes = config.lanes ?? threadsOf(config);
+  const lanes = lanesOf(config, task);
   let cache = NO_TOTALS.cache;
   // A choice that test has seen stays as it was: what is missing of its trials is not made up for.
   const isOver = async () => !config.force && (await testWasRead(layers));
@@ -96,8 +97,10 @@ export async function runSearch(
     await runArm("search", layers, nTrials, uniform ? left() / 2 : left());
     if (uniform) await runArm("baseline", uniform, nTrials, left());
   } while ((await planned()) > nTrials);
-  const chosen = await choiceOf(layers);
-  const plain = uniform && (await choiceOf(uniform));
+  // Another process that came first has chosen for this one too, from the trials there were.
+  const before = (await isOver()) ? await chosenBefore(layers) : undefined;
+  const chosen = await choiceOf(layers, before?.perLayer);
+  const plain = uniform && (await choiceOf(uniform, before?.uniform));
   if (!chosen.best) throw noTrial(chosen, config);
   for (const [name, arm] of [["search", chosen] as const, ["baseline", plain] as const]) {
     if (arm && arm.trials < nTrials)
@@ -108,7 +111,11 @@ export async function runSearch(
   if (plain && !plain.best) warn("There is no baseline: none of its trials completed.");
 
   // From here on nothing is chosen any more: the test rows may be read.
-  const seeds = Array.from({ length: config.nSeeds }, (_, i) => config.seed + 1 + i);
+  signal.throwIfAborted();
+  const nSeeds = Number((await layers.manifest()).n_seeds);
+  const seeds = before?.seeds ?? Array.from({ length: nSeeds }, (_, i) => config.seed + 1 + i);
+  if (seeds.length !== nSeeds)
+    warn(`Compared with ${seeds.length} seeds, not ${nSeeds}: test was read before more were asked for.`);
   const finalist = (arm: string, { rates }: Best): FinalistOptions => ({
     ...{ ...config, arm, rates, seeds, lanes },
     key: trainingKey(rates, manifest),
@@ -117,13 +124,12 @@ export async function runSearch(
     finalist("per-layer", chosen.best),
     ...(plain?.best ? [finalist("uniform", plain.best)] : []),
   ];
-  const testReadAt = await enterTestRead(
-    store,
-    layers,
-    finalists.flatMap((options) => seeds.map((seed) => seedKey(options, seed))),
-    task.splits.test!.dataset.hash,
-    config.force,
-  );
+  const testReadAt = await enterTestRead(store, layers, {
+    chosen: { perLayer: chosen.best.number, uniform: plain?.best?.number ?? null, seeds },
+    seeds: finalists.flatMap((options) => seeds.map((seed) => seedKey(options, seed))),
+    file: task.splits.test!.dataset.hash,
+    force: config.force,
+  });
   clock.enter("retrain", seeds.length * finalists.length);
   const result = async (options: FinalistOptions, choice: Choice, model: ModelFile | null) => {
     const retrained = await retrain(layers, task, options, model, emit, signal);
@@ -141,7 +147,10 @@ export async function runSearch(
       seeds: scored,
     };
   };
-  const model = winnerModel(task, config, chosen.best.rates, chosen.trials);
+  const model = winnerModel(task, config, chosen.best.rates, {
+    trials: chosen.trials,
+    seeds: seeds.length,
+  });
   const winner: ArmResult = await result(finalists[0]!, chosen, model);
   if (winner.seeds.length === 0) throw allDiverged(winner.name, seeds);
   let baseline: ArmResult | null = plain?.best ? await result(finalists[1]!, plain, null) : null;
@@ -160,7 +169,7 @@ export async function runSearch(
   const findings = assembleFindings({
     ...{ config, task, winner, baseline, majority: largest, testReadAt, notices },
     trials: await layers.planned(),
-    startedAt: String(await layers.userAttr(STARTED)),
+    startedAt: ((await layers.userAttr(STARTED)) as string | undefined) ?? null,
   });
   clock.enter("write", 4);
   await writeOutputs(config.outputDir, findings, { winner: winner.rates, uniform: baseline?.rates ?? null });

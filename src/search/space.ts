@@ -58,6 +58,10 @@ export function encodeUniform(rate: number, head: number, options: SpaceOptions)
   };
 }
 
+/** Whether these are parameters of one of the spaces, which all have the two rates. */
+export const isProposal = (params: Params): boolean =>
+  ["learning_rate", "lr.head"].every((name) => typeof params[name] === "number");
+
 /** Peak rate per group; parameters of either space. rate = learning_rate · 10^(offset - mean offset of the trained groups). */
 export function decodeRates(groups: readonly string[], params: Params): Record<string, number> {
   const encoder = groups.slice(0, -1);

@@ -8,8 +8,20 @@ import type { Study } from "../study/study.js";
 
 const READ_AT = "permafrost:test_read_at";
 const LEDGER = "permafrost:test_read_by";
+const CHOSEN = "permafrost:chosen";
 /** SHA-256 of the file of test rows, as of the last look. */
 const FILE = "permafrost:test_sha256";
+
+/** What is compared on test, by trial numbers: entered with the first look, so that who comes later compares the same. */
+export interface Chosen {
+  readonly perLayer: number;
+  /** Null without a baseline. */
+  readonly uniform: number | null;
+  readonly seeds: readonly number[];
+}
+
+/** What the last look compared. */
+export const chosenBefore = async (study: Study) => (await study.userAttr(CHOSEN)) as Chosen | undefined;
 
 /** Whether the comparison on test was begun: then the search has ended, with whatever trials it had. */
 export const testWasRead = async (study: Study) => (await study.userAttr(LEDGER)) !== undefined;
@@ -31,21 +43,27 @@ async function readsOfOthers(store: Store, study: Study, file: string): Promise<
   return times;
 }
 
+export interface TestRead {
+  readonly chosen: Chosen;
+  /** Names of what will be scored, `seedKey`. */
+  readonly seeds: readonly string[];
+  /** SHA-256 of the test file. */
+  readonly file: string;
+  /** Take another look, which counts. */
+  readonly force: boolean;
+}
+
 /**
  * Enters what is about to be scored on test. Another study of the store that read the same file holds nobody up: it may have
  * been about another model. Its reads count all the same.
  *
- * @param seeds names of what will be scored, `seedKey`.
- * @param file SHA-256 of the test file.
  * @returns when test was read, by this study and others, this time included: ISO 8601 each, in order.
  * @throws StoreError ERR_STORE_TEST_READ when others were scored before, unless `force`.
  */
 export async function enterTestRead(
   store: Store,
   study: Study,
-  seeds: readonly string[],
-  file: string,
-  force: boolean,
+  { chosen, seeds, file, force }: TestRead,
 ): Promise<string[]> {
   const others = await readsOfOthers(store, study, file);
   const before = ((await study.userAttr(LEDGER)) ?? []) as string[];
@@ -62,6 +80,11 @@ export async function enterTestRead(
     ]);
   }
   const now = [...times, new Date().toISOString()];
-  await study.setUserAttrs({ [READ_AT]: now, [FILE]: file, [LEDGER]: [...new Set([...before, ...seeds])] });
+  await study.setUserAttrs({
+    [READ_AT]: now,
+    [FILE]: file,
+    [LEDGER]: [...new Set([...before, ...seeds])],
+    [CHOSEN]: chosen,
+  });
   return [...others, ...now].sort();
 }

@@ -203,7 +203,7 @@ export class Study implements Disposable {
     for (const trial of await this.trials()) {
       const worker = trial.systemAttrs[WORKER] as Worker | undefined;
       if (trial.state !== "RUNNING" || !worker || worker.run === this.#worker.run) continue;
-      if (isAtWork(worker)) count++;
+      if (isAtWork(worker, trial.datetimeStart ?? new Date(0))) count++;
       else await this.#requeue(trial, "lost");
     }
     return count;

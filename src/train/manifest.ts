@@ -30,11 +30,17 @@ const DECIDING = [
 /** An option's name as users write it: `weightDecay` → `weight_decay`. */
 export const asWritten = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
+/** The model as it is trained: what config.json says of dropout, heads and padding is not in its tensors. */
+export const modelIn = ({ folder }: Task): Record<string, unknown> => ({
+  ...folder.config,
+  model: folder.hash,
+  pooling: folder.pooling,
+});
+
 /** What a checkpoint must share with the run that goes on from it, by the names users write. */
 export function manifestOf(task: Task, config: FineTuneConfig, rates: LayerRates): Record<string, unknown> {
   return {
-    model: task.folder.hash,
-    pooling: task.folder.pooling,
+    ...modelIn(task),
     train: task.splits.train.encoded.hash,
     validation: task.splits.validation.encoded.hash,
     learning_rate_per_layer: rates,

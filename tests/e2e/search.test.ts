@@ -1,6 +1,6 @@
 /** Searches from outside: long enough for every arm, out of time, stopped, killed, on a full disk, gone on with. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -321,6 +321,34 @@ describe("what was scored on test", () => {
     expect(forced.stdout).toContain("Test set read more than once");
     const warnings = report("once").notices.map(({ text }) => text);
     expect(warnings).toContainEqual(expect.stringMatching(/--force on .* n_seeds had changed/));
+  });
+
+  test("goes on with the seeds it was scored for, where another process had asked for more meanwhile", async () => {
+    const before = report("once");
+    const store = SqliteStore.open(`sqlite:///${at("once/study.db")}`);
+    for (const name of await store.studyNames()) {
+      const { studyId, userAttrs } = (await store.findStudy(name))!;
+      const manifest = userAttrs["permafrost:manifest"] as object;
+      await store.setStudyAttrs(studyId, { user: { "permafrost:manifest": { ...manifest, n_seeds: 9 } } });
+    }
+    await store.close();
+    const run = permafrost(flags("once", "--n-seeds", "9", "--resume"));
+    expect([run.stderr, run.status]).toEqual(["", 0]);
+    const { study, comparisons, notices } = report("once");
+    expect([study.testReadAt, comparisons]).toEqual([before.study.testReadAt, before.comparisons]);
+    expect(notices.map(({ text }) => text)).toContainEqual(expect.stringMatching(/with 3 seeds, not 9/));
+  });
+
+  test("is not gone on with when config.json has changed, whose dropout no tensor shows", () => {
+    cpSync(at("model"), at("undropped"), { recursive: true });
+    const file = at("undropped/config.json");
+    const config = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...config, hidden_dropout_prob: 0 }));
+    const run = permafrost(flags("once", "--model", at("undropped"), "--n-seeds", "9", "--resume"));
+    expect([run.status, run.stderr]).toEqual([
+      4,
+      expect.stringMatching(/hidden_dropout_prob +expected 0.1, received 0/),
+    ]);
   });
 
   test("is scored anew, and the model written anew, when options of training change with --force", () => {

@@ -26,6 +26,10 @@ export function layersSection(layers: LayerFindings): Section {
   return { id: "layers", title: "Which layers matter?", blocks };
 }
 
+/** Of groups that tie, the middle of their ranks. */
+const rank = (value: number | null | undefined) =>
+  fixed(value ?? null, value && !Number.isInteger(value) ? 1 : 0);
+
 const RANKS =
   "Ranks by p. Rate given global: what a layer's rate has of its own, since the search draws one for all layers and an offset each.";
 
@@ -44,8 +48,8 @@ function rankingTable({ ranking, agreement }: LayerFindings): Table {
     rows: ranking.map((row) => [
       row.group,
       fixed(row.meanRank, 1),
-      fixed(row.ranks["frozen or not"], 0),
-      fixed(row.ranks["rate given global"], 0),
+      rank(row.ranks["frozen or not"]),
+      rank(row.ranks["rate given global"]),
       row.reading,
       row.disagreement ?? NONE,
     ]),

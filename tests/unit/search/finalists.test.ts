@@ -292,30 +292,34 @@ test("the key changes with rates, options of training and files, and not with wh
 });
 
 describe("the ledger of test", () => {
+  const chosen = { perLayer: 3, uniform: 1, seeds: [1, 2] };
+  const enter = (of: Study, seeds: string[], force = false, file = "file") =>
+    enterTestRead(store, of, { chosen, seeds, file, force });
+
   test("enters a look once; another one needs force, and is counted", async () => {
     expect(await testWasRead(study)).toBe(false);
-    const first = await enterTestRead(store, study, ["a 1", "a 2"], "file", false);
+    const first = await enter(study, ["a 1", "a 2"]);
     expect(first).toHaveLength(1);
     expect(await testWasRead(study)).toBe(true);
-    expect(await enterTestRead(store, study, ["a 2"], "file", false)).toEqual(first);
-    expect(await enterTestRead(store, study, ["a 1", "a 2"], "file", true)).toEqual(first); // nothing is read: no look
-    await expect(enterTestRead(store, study, ["a 1", "a 3"], "file", false)).rejects.toMatchObject({
+    expect(await enter(study, ["a 2"])).toEqual(first);
+    expect(await enter(study, ["a 1", "a 2"], true)).toEqual(first); // nothing is read: no look
+    await expect(enter(study, ["a 1", "a 3"])).rejects.toMatchObject({
       code: "ERR_STORE_TEST_READ",
     });
-    expect(await enterTestRead(store, study, ["a 1", "a 3"], "file", true)).toHaveLength(2);
-    expect(await enterTestRead(store, study, ["a 3", "a 2"], "file", false)).toHaveLength(2);
+    expect(await enter(study, ["a 1", "a 3"], true)).toHaveLength(2);
+    expect(await enter(study, ["a 3", "a 2"])).toHaveLength(2);
   });
 
   test("counts the looks of other studies of the store at the same rows, and of those alone", async () => {
     const other = async (studyName: string, test: string) => {
       const made = await newStudy(studyName);
-      await enterTestRead(store, made, ["x"], test, false);
+      await enter(made, ["x"], false, test);
       return made;
     };
     const same = await other("same rows", "rows");
     await other("other rows", "others");
     const now = await newStudy("now");
-    const times = await enterTestRead(store, now, ["y"], "rows", false);
+    const times = await enter(now, ["y"], false, "rows");
     const at = async (of: Study) => (await of.userAttr("permafrost:test_read_at")) as string[];
     expect(times).toEqual([...(await at(same)), ...(await at(now))].sort());
     expect(times).toHaveLength(2);

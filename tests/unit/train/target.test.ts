@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import os from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { checkTarget } from "../../../src/train/target.js";
+import { checkSearchTarget, checkTarget } from "../../../src/train/target.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "permafrost-target-"));
 const at = (...names: string[]) => path.join(folder, ...names);
@@ -40,4 +40,20 @@ test("nor one with a README.md or config.json of somebody else's", async () => {
     const dir = folderOf(`with ${name}`, name);
     await expect(checkTarget(dir, model)).rejects.toMatchObject(refused(path.join(dir, name)));
   }
+});
+
+test("a training and a search do not share a folder: both have a layers.json", async () => {
+  const model = at("any");
+  for (const name of ["report.json", "study.db"]) {
+    const dir = folderOf(`a search's ${name}`, name, "layers.json");
+    await expect(checkTarget(dir, model)).rejects.toMatchObject(refused(path.join(dir, name)));
+    await checkSearchTarget(dir);
+  }
+  const trained = folderOf("trained", "config.json", "layers.json", "model.safetensors");
+  await checkTarget(trained, model);
+  await expect(checkSearchTarget(trained)).rejects.toMatchObject(
+    refused(path.join(trained, "model.safetensors")),
+  );
+  // A model from elsewhere: nothing of it is replaced.
+  await checkSearchTarget(folderOf("from elsewhere", "config.json", "model.safetensors"));
 });
