@@ -33,8 +33,10 @@ export function endWorker({ run }: Worker): void {
  * name.
  *
  * @param worker as stored; anything else is nobody.
+ * @param since when it began what it is at. Where the system does not say when a process began, one of the same number may
+ *   have begun after a restart.
  */
-export function isAtWork(worker: unknown): boolean {
+export function isAtWork(worker: unknown, since: Date): boolean {
   const { host, pid, started, run } = (worker ?? {}) as Partial<Worker>;
   if (host !== os.hostname() || typeof pid !== "number") return false;
   if (pid === process.pid) return run !== undefined && addon().isRunning(run);
@@ -44,7 +46,8 @@ export function isAtWork(worker: unknown): boolean {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
   // The id may be used again by now: then the start differs.
-  return typeof started !== "string" || startOf(pid) === started;
+  if (typeof started === "string") return startOf(pid) === started;
+  return since.getTime() > Date.now() - os.uptime() * 1e3;
 }
 
 /** Field 22 of /proc/PID/stat and the id of this boot. Null for a zombie too: it is dead, its parent has not noticed. */

@@ -11,7 +11,6 @@
  */
 import { closeSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile, unlink } from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ConfigError, PermafrostError } from "../errors.js";
@@ -144,9 +143,7 @@ async function leftBehind(dir: string, own?: Claim): Promise<number[]> {
   return numbers;
 }
 
-/** Where the system does not say when a process began, one of the same number may have begun after a restart. */
-const isHeld = (holder: Partial<Holder>) =>
-  isAtWork(holder) && (holder.started !== null || Date.parse(holder.since!) > Date.now() - os.uptime() * 1e3);
+const isHeld = (holder: Partial<Holder>) => isAtWork(holder, new Date(holder.since!));
 
 /** Null when it is gone, or was cut by a crash as it was written. */
 async function holderOf(file: string): Promise<Partial<Holder> | null> {

@@ -57,9 +57,9 @@ export function softmax(logits: Float32Array): Float64Array {
   return weights.map((w) => w / total);
 }
 
-/** Is `a` better than `b`? accuracy: higher, ties by lower loss. eval_loss: lower. */
+/** Is `a` better than `b`, by more than `threshold` of the metric? accuracy: higher; without a threshold, ties by lower loss. */
 export function better(a: Scores, b: Scores, metric: "accuracy" | "eval_loss", threshold = 0): boolean {
   if (metric === "eval_loss") return a.loss < b.loss - threshold;
-  if (a.accuracy !== b.accuracy) return a.accuracy > b.accuracy + threshold;
-  return a.loss < b.loss - threshold;
+  if (threshold > 0 || a.accuracy !== b.accuracy) return a.accuracy > b.accuracy + threshold;
+  return a.loss < b.loss;
 }

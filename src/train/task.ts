@@ -74,10 +74,9 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },
     tensorMap(tensors.values()),
   );
-  const split = async (name: SplitName): Promise<Split> => ({
-    dataset: datasets[name as "train"],
-    encoded: encoded[name],
-    index: await native.addDataset(encoded[name]),
+  const splits = await splitsOf(native, datasets, encoded).catch(async (error: unknown) => {
+    await native.dispose();
+    throw error;
   });
   return {
     folder,
@@ -85,11 +84,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     groups: groupsOf(folder.config),
     labels,
     maxLength: options.maxLength,
-    splits: {
-      train: await split("train"),
-      validation: await split("validation"),
-      ...(datasets.test ? { test: await split("test") } : {}),
-    },
+    splits,
     notices: notice ? [notice, ...notices] : notices,
     overlaps: overlapsOf(datasets),
     initialFor(seed) {
@@ -97,6 +92,23 @@ export async function openTask(options: TaskOptions): Promise<Task> {
       return tensorMap(initialised.map((name) => drawn.get(name)!));
     },
     [Symbol.asyncDispose]: () => native.dispose(),
+  };
+}
+
+async function splitsOf(
+  native: NativeModel,
+  datasets: Readonly<Record<"train" | "validation", Dataset>> & { readonly test?: Dataset },
+  encoded: Readonly<Record<SplitName, EncodedDataset>>,
+): Promise<Task["splits"]> {
+  const split = async (name: SplitName): Promise<Split> => ({
+    dataset: datasets[name]!,
+    encoded: encoded[name],
+    index: await native.addDataset(encoded[name]),
+  });
+  return {
+    train: await split("train"),
+    validation: await split("validation"),
+    ...(datasets.test ? { test: await split("test") } : {}),
   };
 }
 

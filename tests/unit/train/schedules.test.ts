@@ -53,4 +53,9 @@ test("metrics", () => {
     false,
     false,
   ]);
+  // A threshold is of the metric: the loss has other units.
+  expect([better(b, a, "accuracy", 0.01), better(a, b, "accuracy", 0.01)]).toEqual([false, false]);
+  expect(
+    [0.51, 0.52].map((accuracy) => better({ ...a, accuracy }, { ...a, accuracy: 0.5 }, "accuracy", 0.015)),
+  ).toEqual([false, true]);
 });
