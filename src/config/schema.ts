@@ -258,6 +258,10 @@ export const trainOptions = {
 /** Options of `search` and `permafrost search`. */
 export const searchOptions = {
   ...training,
+  data_seed: {
+    ...training.data_seed,
+    doc: "of the order of rows in trials; default: seed. A retraining has the order of its own seed",
+  },
   eval_strategy: {
     ...training.eval_strategy,
     doc: "when validation rows are scored; at epoch a trial is scored at its end, and for the pruner after about 1/4 and 1/2 of its training, on a sample of the rows that costs 2 % of it",

@@ -4,7 +4,7 @@
  * stands around.
  */
 import { isWhitespace } from "./bert-text.js";
-import type { Encode } from "./tokenizer-json.js";
+import { type Encode, isBertWordPiece, type TokenizerJson } from "./tokenizer-json.js";
 import type { Words } from "./truncation.js";
 
 /** Whether no word and no added token reaches across `at`: text[0, at) and text[at, …) may be encoded apart. 0 < at < length. */
@@ -23,34 +23,22 @@ const isIdeograph = (code: number) =>
 /** What becomes or may become a space where added tokens are looked for in the normalised text. */
 const SPACED = /[\s\u3400-\u9fff\uf900-\ufaff\u{20000}-\u{2fa1f}]/u;
 
-/** What is read here of a tokenizer.json that was checked. */
-interface TokenizerJson {
-  readonly added_tokens?: readonly { readonly content: string }[] | null;
-  readonly normalizer?: { readonly type: string; readonly handle_chinese_chars?: boolean } | null;
-  readonly pre_tokenizer?: { readonly type: string } | null;
-  readonly model: { readonly type?: string };
-}
-
 /**
  * Before a character of `ENDS` that is in no added token, and between two ideographs.
  *
  * @param json tokenizer.json, checked by `readTokenizerJson`.
  * @returns null for other kinds than BERT's WordPiece: what a cut changes there is not known.
  */
-export function wordEndsOf(json: unknown): WordEnds | null {
-  const { model, normalizer, pre_tokenizer, added_tokens } = json as TokenizerJson;
-  const isBert =
-    model.type === "WordPiece" &&
-    normalizer?.type === "BertNormalizer" &&
-    pre_tokenizer?.type === "BertPreTokenizer";
-  if (!isBert) return null;
+export function wordEndsOf(json: TokenizerJson): WordEnds | null {
+  if (!isBertWordPiece(json)) return null;
+  const { normalizer, added_tokens } = json;
   // Decomposed too: accents are stripped from the tokens that are looked for in the normalised text.
   const inTokens = (added_tokens ?? []).map(({ content }) => content + content.normalize("NFD")).join("");
   const spaced = SPACED.test(inTokens);
   const ends = new Set(
     Array.from(ENDS).filter((char) => !inTokens.includes(char) && !(spaced && isWhitespace(char))),
   );
-  const ideographs = normalizer.handle_chinese_chars !== false && !spaced;
+  const ideographs = normalizer?.handle_chinese_chars !== false && !spaced;
   return (text, at) =>
     ends.has(text[at]!) ||
     (ideographs && isIdeograph(text.charCodeAt(at)) && isIdeograph(text.charCodeAt(at - 1)));

@@ -23,7 +23,7 @@ export interface TokenizerParts {
 
 const id = z.int().nonnegative();
 
-const schema = z.object({
+const schema = z.looseObject({
   added_tokens: z
     .array(
       z.object({
@@ -64,15 +64,11 @@ const wordPiece = z.object({
  * @throws ModelError ERR_TOKENIZER with every problem at once.
  */
 export function readTokenizerJson(json: unknown, config: unknown, file: string): TokenizerParts {
-  const parsed = check(schema, json, file);
+  const parsed = checkTokenizerJson(json, file);
   const added: readonly AddedToken[] = parsed.added_tokens ?? [];
   const template = readTemplate(parsed.post_processor, file);
-  const isBert =
-    parsed.model.type === "WordPiece" &&
-    parsed.normalizer?.type === "BertNormalizer" &&
-    parsed.pre_tokenizer?.type === "BertPreTokenizer";
-  const kind = parsed.model.type ?? "unknown";
-  if (!isBert) return { ...throughLibrary(json, config, file), template, kind };
+  const kind = kindOf(parsed);
+  if (!isBertWordPiece(parsed)) return { ...throughLibrary(json, config, file), template, kind };
 
   const model = check(wordPiece, parsed.model, file, "model.");
   const ids = new Map(Object.entries(model.vocab));
@@ -92,6 +88,65 @@ export function readTokenizerJson(json: unknown, config: unknown, file: string):
     model.max_input_chars_per_word,
   );
   return { encode: bertEncoder(added, normalizer, pieces), template, kind, ...highest(ids) };
+}
+
+/** @throws ModelError ERR_TOKENIZER as `readTokenizerJson`. What is not looked at stays as it is. */
+export const checkTokenizerJson = (json: unknown, file: string) => check(schema, json, file);
+
+/** What is read here of a tokenizer.json. */
+export interface TokenizerJson {
+  readonly added_tokens?: readonly { readonly content: string }[] | null | undefined;
+  readonly normalizer?: { readonly type: string; readonly [key: string]: unknown } | null | undefined;
+  readonly pre_tokenizer?: { readonly type: string } | null | undefined;
+  readonly model: { readonly type?: string | undefined; readonly [key: string]: unknown };
+}
+
+/** Files from before tokenizers 0.9 name no type: it is told by its fields, as there. */
+function kindOf({ model }: TokenizerJson): string {
+  if (model.type !== undefined) return model.type;
+  const isWordPiece = "continuing_subword_prefix" in model && "max_input_chars_per_word" in model;
+  return isWordPiece && !("merges" in model) ? "WordPiece" : "unknown";
+}
+
+export const isBertWordPiece = (json: TokenizerJson): boolean =>
+  kindOf(json) === "WordPiece" &&
+  json.normalizer?.type === "BertNormalizer" &&
+  json.pre_tokenizer?.type === "BertPreTokenizer";
+
+/** What BertTokenizer of transformers makes anew from tokenizer_config.json, by the names there; other classes do not. */
+const OVERRIDES = {
+  do_lower_case: "lowercase",
+  strip_accents: "strip_accents",
+  tokenize_chinese_chars: "handle_chinese_chars",
+} as const;
+
+/**
+ * tokenizer.json as `AutoTokenizer` uses it (5.18): a BERT tokenizer's normaliser is made anew from
+ * tokenizer_config.json, with the class's defaults for what is not said there.
+ *
+ * @returns and what became of the normaliser so, where that is something else.
+ * @throws ModelError ERR_TOKENIZER where the normaliser is malformed.
+ */
+export function asTransformersReads<T extends TokenizerJson>(
+  json: T,
+  config: Readonly<Record<string, unknown>>,
+  file: string,
+): { readonly json: T; readonly changed: readonly string[] } {
+  const { tokenizer_class: kind = "BertTokenizer" } = config;
+  const { normalizer } = json;
+  if (!normalizer || !isBertWordPiece(json) || !/^(Distil)?BertTokenizer(Fast)?$/.test(String(kind)))
+    return { json, changed: [] };
+  const own = check(bertNormalizer, normalizer, file, "normalizer.");
+  const defaults = bertNormalizer.parse({});
+  const used = Object.entries(OVERRIDES).map(([name, key]) => {
+    const said = name in config ? config[name] : defaults[key];
+    return { name, key, said, differs: said !== own[key] };
+  });
+  const remade = Object.fromEntries(used.map(({ key, said }) => [key, said]));
+  return {
+    json: { ...json, normalizer: { ...normalizer, ...remade } },
+    changed: used.flatMap(({ name, said, differs }) => (differs ? [`${name} ${said}`] : [])),
+  };
 }
 
 function bertEncoder(added: readonly AddedToken[], normalizer: BertNormalizer, pieces: WordPiece): Encode {

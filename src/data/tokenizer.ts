@@ -11,7 +11,7 @@ import path from "node:path";
 import { ConfigError, ModelError } from "../errors.js";
 import { readWords, type WordEnds, wordEndsOf } from "./pieces.js";
 import type { Template } from "./template.js";
-import { type Encode, readTokenizerJson } from "./tokenizer-json.js";
+import { asTransformersReads, checkTokenizerJson, type Encode, readTokenizerJson } from "./tokenizer-json.js";
 import { keptTokens, tokensIn, type Words } from "./truncation.js";
 
 export interface Encoding {
@@ -108,14 +108,14 @@ export class Tokenizer {
 }
 
 /**
- * Reads `tokenizer.json` (and `truncation_side` of `tokenizer_config.json`) of a model folder.
+ * Reads `tokenizer.json` of a model folder, and of `tokenizer_config.json` `truncation_side` and what changes BERT's normaliser.
  *
  * @throws ModelError ERR_TOKENIZER when the file is missing or malformed, ERR_VOCABULARY when its ids do not fit the embeddings.
  */
 export async function loadTokenizer(folder: string, options: TokenizerOptions = {}): Promise<Tokenizer> {
   const file = path.join(folder, "tokenizer.json");
-  const json = await readJson(file);
-  if (json === undefined) {
+  const found = await readJson(file);
+  if (found === undefined) {
     throw new ModelError("ERR_TOKENIZER", `${folder}: no tokenizer`, [
       {
         path: "tokenizer.json",
@@ -125,10 +125,18 @@ export async function loadTokenizer(folder: string, options: TokenizerOptions = 
       },
     ]);
   }
-  const config = (await readJson(path.join(folder, "tokenizer_config.json"))) ?? {};
-  const side = (config as { truncation_side?: unknown }).truncation_side === "left" ? "left" : "right";
+  const config = ((await readJson(path.join(folder, "tokenizer_config.json"))) ?? {}) as Record<
+    string,
+    unknown
+  >;
+  const side = config.truncation_side === "left" ? "left" : "right";
+  const { json, changed } = asTransformersReads(checkTokenizerJson(found, file), config, file);
   const parts = readTokenizerJson(json, config, file);
   const notices: string[] = [];
+  if (changed.length > 0)
+    notices.push(
+      `${file}: read with ${changed.join(", ")}, as transformers does from tokenizer_config.json, although its normalizer says otherwise`,
+    );
   const rows = options.vocabSize;
   if (rows !== undefined && parts.vocabSize > rows) {
     throw new ModelError("ERR_VOCABULARY", `${file}: the vocabulary does not fit the model`, [

@@ -369,6 +369,11 @@ test("a study elsewhere, gone on with in a new folder, writes the same model the
   expect(model("there").equals(model("here"))).toBe(true);
   expect(report("there").study.testReadAt).toEqual(report("here").study.testReadAt);
   expect(report("there").comparisons).toEqual(report("here").comparisons);
+  // A model folder that lost what the weights are read with is no model.
+  rmSync(at("there/model/tokenizer.json"));
+  expect(permafrost(flags("there", ...storage, "--resume")).status).toBe(0);
+  expect(existsSync(at("there/model/tokenizer.json"))).toBe(true);
+  expect(model("there").equals(model("here"))).toBe(true);
 });
 
 test("a name that the baseline will need is refused before anything runs or is created", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { readWords, wordEndsOf } from "../../../src/data/pieces.js";
 import { Tokenizer } from "../../../src/data/tokenizer.js";
-import { readTokenizerJson } from "../../../src/data/tokenizer-json.js";
+import { readTokenizerJson, type TokenizerJson } from "../../../src/data/tokenizer-json.js";
 import { Xoshiro } from "../../../src/random/xoshiro.js";
 
 const WORDS = [
@@ -97,7 +97,7 @@ test.each(Object.entries(VARIANTS))(
   "%s: cut at any end of a word, both parts as in the whole",
   (name, json) => {
     const { encode } = readTokenizerJson(json, {}, "tokenizer.json");
-    const wordEnds = wordEndsOf(json)!;
+    const wordEnds = wordEndsOf(json as TokenizerJson)!;
     let cuts = 0;
     for (let i = 0; i < 400; i++) {
       const text = randomText(25);
@@ -121,7 +121,7 @@ describe.each(["right", "left"] as const)("cut on the %s", (side) => {
       typeVocabSize: 2,
       notices: [],
     };
-    const tokenizer = new Tokenizer({ ...parts, wordEnds: wordEndsOf(json) });
+    const tokenizer = new Tokenizer({ ...parts, wordEnds: wordEndsOf(json as TokenizerJson) });
     const whole = new Tokenizer({ ...parts, wordEnds: null });
     for (let i = 0; i < 8; i++) {
       const text = randomText(random.below(4000));
@@ -138,7 +138,11 @@ describe.each(["right", "left"] as const)("cut on the %s", (side) => {
   ])("a million characters, %s: some thousand are encoded", (_, text) => {
     const json = tokenizerJson();
     const encode = vi.fn(readTokenizerJson(json, {}, "tokenizer.json").encode);
-    const words = readWords(text, encode, { maxTokens: 512, side, wordEnds: wordEndsOf(json) });
+    const words = readWords(text, encode, {
+      maxTokens: 512,
+      side,
+      wordEnds: wordEndsOf(json as TokenizerJson),
+    });
     expect(words.flat().length).toBeGreaterThan(512);
     expect(encode.mock.calls.reduce((sum, [piece]) => sum + piece.length, 0)).toBeLessThan(5000);
   });
@@ -147,7 +151,7 @@ describe.each(["right", "left"] as const)("cut on the %s", (side) => {
     const json = { ...tokenizerJson(), post_processor: null };
     const tokenizer = new Tokenizer({
       ...readTokenizerJson(json, {}, "tokenizer.json"),
-      ...{ side, typeVocabSize: 2, notices: [], wordEnds: wordEndsOf(json) },
+      ...{ side, typeVocabSize: 2, notices: [], wordEnds: wordEndsOf(json as TokenizerJson) },
     });
     const [words, blank] = ["a ".repeat(500), " ".repeat(10_000)];
     const both = (more: string) => (side === "right" ? words + blank + more : more + blank + words);

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { encodeDataset } from "../../../src/data/encode.js";
 import { labelMapOf } from "../../../src/data/labels.js";
 import { datasetOf } from "../../../src/data/reader.js";
@@ -47,6 +47,63 @@ test("longest pieces first, unknown words whole; the file's padding and truncati
     ids: [2, 8, 6, 1, 4, 3, 5, 3],
     types: new Array(8).fill(0),
     truncated: false,
+  });
+});
+
+// The ids are those of AutoTokenizer of transformers 5.18 for the same files.
+describe("as AutoTokenizer reads a BERT tokenizer", () => {
+  const words = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "a",
+    "A",
+    "é",
+    "e",
+    "οδοσ",
+    "οδος",
+    "中",
+    "文",
+    "中文",
+  ];
+  const model = {
+    unk_token: "[UNK]",
+    continuing_subword_prefix: "##",
+    max_input_chars_per_word: 100,
+    vocab: Object.fromEntries(words.map((word, i) => [word, i])),
+  };
+  const normalizer = { ...tiny().normalizer };
+  const ids = async (json: object, config: object | null) => {
+    if (config) writeFileSync(path.join(folder, "tokenizer_config.json"), JSON.stringify(config));
+    const tokenizer = await load(json);
+    rmSync(path.join(folder, "tokenizer_config.json"), { force: true });
+    const { ids } = tokenizer.encode("A é ΟΔΟΣ 中文", undefined, 99);
+    return { ids: ids.slice(1, -1).join(), kind: tokenizer.kind, notices: tokenizer.notices };
+  };
+  const lower = { ids: "5,8,9,11,12", kind: "WordPiece" };
+
+  test("a file from before tokenizers 0.9 names no type of model", async () => {
+    expect(await ids(tiny({ model }), null)).toEqual({ ...lower, notices: [] });
+  });
+
+  const typed = { type: "WordPiece", ...model };
+  const files = [
+    ["lower case", {}, { do_lower_case: false }, "6,7,1,11,12", "do_lower_case false"],
+    ["no lower case, and nothing said", { lowercase: false }, null, "5,8,9,11,12", "do_lower_case true"],
+    ["ideographs", {}, { tokenize_chinese_chars: false }, "5,8,9,13", "tokenize_chinese_chars false"],
+    ["accents", {}, { strip_accents: false }, "5,7,9,11,12", "strip_accents false"],
+    ["no accents", { strip_accents: false }, { strip_accents: null }, "5,8,9,11,12", "strip_accents null"],
+  ] as const;
+  test.each(files)("tokenizer_config.json wins: %s", async (_, change, config, expected, notice) => {
+    const read = await ids(tiny({ model: typed, normalizer: { ...normalizer, ...change } }), config);
+    expect(read).toEqual({ ids: expected, kind: "WordPiece", notices: [expect.stringContaining(notice)] });
+  });
+
+  test("of another class tokenizer.json does", async () => {
+    const config = { tokenizer_class: "PreTrainedTokenizerFast", do_lower_case: false };
+    expect(await ids(tiny({ model: typed }), config)).toEqual({ ...lower, notices: [] });
   });
 });
 
