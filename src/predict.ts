@@ -65,7 +65,7 @@ export class Model implements AsyncDisposable {
   #cut = 0;
 
   private constructor(
-    private readonly folder: ModelFolder,
+    private readonly hiddenSize: number,
     private readonly tokenizer: Tokenizer,
     private readonly config: LoadModelConfig & { readonly maxLength: number },
     private readonly native: NativeModel,
@@ -99,7 +99,8 @@ export class Model implements AsyncDisposable {
       coreSpec(folder, labels.length, config),
       Object.fromEntries([...tensors].map(([name, { data }]) => [name, data])),
     );
-    return new Model(folder, tokenizer, { ...config, maxLength }, native, labels, notices);
+    // Of the folder no more than that: its weights are the core's now.
+    return new Model(folder.config.hidden_size, tokenizer, { ...config, maxLength }, native, labels, notices);
   }
 
   /** A sentence each: what is odd about the folder and its tokenizer, and how many of the texts so far were cut. */
@@ -142,7 +143,7 @@ export class Model implements AsyncDisposable {
     texts: readonly TextInput[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<HiddenStates> {
-    const { hidden_size: hiddenSize } = this.folder.config;
+    const { hiddenSize } = this;
     if (this.#isNothing(texts, options.signal))
       return { hiddenStates: new Float32Array(), offsets: Int32Array.of(0), hiddenSize };
     const slices: Slice[] = [];

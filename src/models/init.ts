@@ -47,6 +47,17 @@ export function initialiseModel(
   return { tensors, initialised, notice: noticeOf(initialised, folder, same) };
 }
 
+/** Those tensors as another seed draws them. */
+export function drawTensors(
+  { config, pooling, path }: Pick<ModelFolder, "config" | "pooling" | "path">,
+  labels: readonly string[],
+  names: readonly string[],
+  seed: number,
+): Tensor[] {
+  const specs = familyOf(config.model_type, path).tensors(config, labels.length, pooling);
+  return names.map((name) => draw(specs.find((spec) => spec.name === name)!, config.initializer_range, seed));
+}
+
 function noticeOf(initialised: readonly string[], folder: ModelFolder, same: boolean): string | null {
   if (initialised.length === 0) return null;
   const replaced =

@@ -8,7 +8,7 @@ import { overlapNotice } from "../data/overlap.js";
 import { readDataset } from "../data/reader.js";
 import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
 import { groupsOf } from "../models/bert.js";
-import { initialiseModel } from "../models/init.js";
+import { drawTensors, initialiseModel } from "../models/init.js";
 import type { ModelFolder, Tensor } from "../models/types.js";
 import type { TensorMap } from "../native/contract.js";
 import { NativeModel } from "../native/model.js";
@@ -34,7 +34,8 @@ export interface TaskOptions extends FolderOptions, MachineOptions {
 
 /** A model and its data, ready to train. Disposing it frees the core's memory. */
 export interface Task extends AsyncDisposable {
-  readonly folder: ModelFolder;
+  /** Without its weights, which the core has. */
+  readonly folder: Omit<ModelFolder, "tensors">;
   readonly native: NativeModel;
   /** "embeddings", "layer.0", …, "head". */
   readonly groups: readonly string[];
@@ -54,7 +55,8 @@ export interface Task extends AsyncDisposable {
  * @throws ModelError, DataError, ConfigError before anything is trained or written.
  */
 export async function openTask(options: TaskOptions): Promise<Task> {
-  const { folder, tokenizer, notices: ofFolder } = await openFolder(options);
+  const { folder: whole, tokenizer, notices: ofFolder } = await openFolder(options);
+  const { tensors: _, ...folder } = whole;
   const read = (file: string) => readDataset(file, { requireLabels: true });
   const datasets = {
     train: await read(options.train),
@@ -69,7 +71,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     ]),
   ) as Record<SplitName, EncodedDataset>;
   const notices = [...ofFolder, ...dataNotices(datasets, encoded, labels, options.maxLength)];
-  const { tensors, initialised, notice } = initialiseModel(folder, labels.names, options.seed);
+  const { tensors, initialised, notice } = initialiseModel(whole, labels.names, options.seed);
   const native = await NativeModel.create(
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },
     tensorMap(tensors.values()),
@@ -88,8 +90,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     notices: notice ? [notice, ...notices] : notices,
     overlaps: overlapsOf(datasets),
     initialFor(seed) {
-      const drawn = initialiseModel(folder, labels.names, seed).tensors;
-      return tensorMap(initialised.map((name) => drawn.get(name)!));
+      return tensorMap(drawTensors(folder, labels.names, initialised, seed));
     },
     [Symbol.asyncDispose]: () => native.dispose(),
   };
@@ -116,7 +117,7 @@ const tensorMap = (tensors: Iterable<Tensor>): TensorMap =>
   Object.fromEntries(Array.from(tensors, ({ name, data }) => [name, data]));
 
 /** The folder's own classes when the training labels are among them, else those of the training rows. */
-function labelsOf(folder: ModelFolder, train: Dataset): LabelMap {
+function labelsOf(folder: Pick<ModelFolder, "labels">, train: Dataset): LabelMap {
   const fromRows = buildLabelMap(train);
   const own = folder.labels;
   return own && fromRows.names.every((name) => own.includes(name)) ? labelMapOf(own) : fromRows;
