@@ -47,7 +47,7 @@ interface Slice {
   readonly offsets: Int32Array;
 }
 
-export interface LoadModelConfig extends FolderOptions, MachineOptions {}
+export interface LoadModelConfig extends FolderOptions, Omit<MachineOptions, "cache" | "cacheGib"> {}
 
 /**
  * Made by `loadModel`. Dispose it to free the core's memory; idempotent.

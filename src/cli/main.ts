@@ -27,7 +27,7 @@ const allOptions: Record<string, OptionSpec> = { ...predictOptions, ...trainOpti
 export interface Context {
   readonly terminal: Terminal;
   readonly json: boolean;
-  /** --progress=json: events as lines on stdout. */
+  /** --progress=json: events and the result as lines on stdout. */
   readonly progressJson: boolean;
   readonly profile: boolean;
   readonly signal: AbortSignal;
@@ -49,7 +49,10 @@ export function buildProgram(
     throw new CommanderError(0, "commander.version", version().addon);
   });
   const events = () =>
-    new Option("--progress <kind>", "every event as a line of JSON on stdout").choices(["json"]);
+    new Option(
+      "--progress <kind>",
+      "every event as a line of JSON on stdout, and the result as the last",
+    ).choices(["json"]);
   const add = (name: string, description: string, json = "one JSON document on stdout") =>
     program
       .command(name)

@@ -27,6 +27,7 @@ export async function searchCommand(
     show(event);
   }
   const result = await run;
+  if (progressJson) return terminal.out(JSON.stringify({ type: "result", ...summary(result) }));
   if (json) return terminal.out(JSON.stringify(summary(result), null, 2));
   for (const line of cacheLines(result.cache)) terminal.log(line);
   const report = buildReport(result.findings);
@@ -36,7 +37,7 @@ export async function searchCommand(
   );
 }
 
-/** What --json prints. */
+/** What --json prints, and --progress json last. */
 function summary({ findings, ...result }: SearchResult) {
   const { comparisons, layers, trials } = findings;
   return { ...result, comparison: comparisons[0] ?? null, layers, trialList: trials };

@@ -34,10 +34,9 @@ export async function trainCommand(
   }
   const { profile: rows, ...result } = await run;
   const peak = profile ? await measurePeak(config) : null;
-  if (json) {
-    terminal.out(JSON.stringify(peak ? { ...result, profile: rows, peak } : result, null, 2));
-    return;
-  }
+  const document = peak ? { ...result, profile: rows, peak } : result;
+  if (progressJson) return terminal.out(JSON.stringify({ type: "result", ...document }));
+  if (json) return terminal.out(JSON.stringify(document, null, 2));
   const frozen = Object.keys(result.rates).filter((group) => result.rates[group] === 0);
   terminal.out(
     `validation accuracy ${result.validation.accuracy.toFixed(4)}${result.test ? `, test accuracy ${result.test.accuracy.toFixed(4)}` : ""}`,

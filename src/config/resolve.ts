@@ -53,6 +53,10 @@ export function resolve<T extends Record<string, OptionSpec>>(
     }
     const flagged = alias === undefined ? undefined : table[name]!.aliasValues?.[alias];
     if (flagged !== undefined && (value === false || value === "false")) continue;
+    if (flagged !== undefined && value !== true && value !== "true") {
+      issues.push({ path: key, expected: "true or false", received: shown(value) });
+      continue;
+    }
     values[name] = flagged !== undefined ? flagged : value;
     keys[name] = key;
   }

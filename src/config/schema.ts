@@ -361,6 +361,9 @@ export const searchOptions = {
   }),
 };
 
+/** Prediction reads a text once: there is nothing to keep. */
+const { cache: _, cache_gib: __, ...machineOfPrediction } = machine;
+
 /** Options of `loadModel` and `permafrost predict`. */
 export const predictOptions = {
   ...model,
@@ -370,7 +373,7 @@ export const predictOptions = {
     group: "data",
     doc: "tokens a text is cut at, special tokens included; default: what the model was trained with by permafrost, else 128",
   }),
-  ...machine,
+  ...machineOfPrediction,
 };
 
 export type TrainOptions = InputOf<typeof trainOptions>;

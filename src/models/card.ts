@@ -11,8 +11,11 @@ export interface CardMetric {
 export interface CardData {
   /** Title, and the name in model-index. */
   readonly name: string;
-  /** Hub id or folder of the pretrained model. */
+  /** Name of the pretrained model. */
   readonly baseModel: string;
+  /** Its id on the hub, where it has one: the hub takes no other for `base_model`. */
+  readonly baseModelId?: string;
+  /** Name of the training rows. */
   readonly dataset: string;
   readonly metrics: readonly CardMetric[];
   readonly license?: string;
@@ -87,7 +90,7 @@ function yaml(card: CardData): string {
         `        metrics:\n${metrics.join("")}`;
   return (
     `library_name: transformers\n${card.license ? `license: ${q(card.license)}\n` : ""}` +
-    `base_model: ${q(card.baseModel)}\npipeline_tag: text-classification\n` +
+    `${card.baseModelId ? `base_model: ${q(card.baseModelId)}\n` : ""}pipeline_tag: text-classification\n` +
     `${list("tags", tags)}${list("metrics", types)}${index}`
   );
 }

@@ -33,7 +33,7 @@ export interface SaveOptions {
 const CONFIG_FILE = "config.json";
 const TOKENIZER_CONFIG = "tokenizer_config.json";
 
-/** Copied where the source has them, unchanged but for `model_max_length`. */
+/** Copied where the source has them; tokenizer_config.json with `model_max_length`, also where it has none. */
 const TOKENIZER = [
   "tokenizer.json",
   TOKENIZER_CONFIG,
@@ -85,9 +85,9 @@ async function writeInto(stage: string, tensors: readonly Tensor[], options: Sav
   const { source, dtype = "F32", beside = {} } = options;
   for (const name of COPIED) {
     const bytes = await readFile(path.join(source.path, name)).catch(ignoreMissing);
-    if (bytes && name === TOKENIZER_CONFIG)
+    if (name === TOKENIZER_CONFIG)
       await writeJsonAtomic(path.join(stage, name), {
-        ...(JSON.parse(bytes.toString()) as object),
+        ...(JSON.parse(bytes?.toString() ?? "{}") as object),
         model_max_length: options.maxLength,
       });
     else if (bytes) await writeFileAtomic(path.join(stage, name), bytes);

@@ -15,6 +15,8 @@ export interface LoadOptions {
   readonly strict?: boolean;
   /** @default `permafrost_pooling` of config.json, else "cls". */
   readonly pooling?: Pooling;
+  /** optional: labels that cannot be (a regression's, say) are a notice; training makes a classifier of its own. @default "required" */
+  readonly classifier?: "required" | "optional";
 }
 
 /**
@@ -37,7 +39,14 @@ export async function loadModelFolder(dir: string, options: LoadOptions = {}): P
   try {
     const selected = select(family, stored, dir, notices);
     const classes = classifierRows(selected, dir);
-    const labels = classes === null ? null : labelNames(rawConfig, classes, file);
+    let labels: readonly string[] | null = null;
+    try {
+      if (classes !== null) labels = labelNames(rawConfig, classes, file);
+    } catch (error) {
+      if (options.classifier !== "optional" || !(error instanceof ModelError)) throw error;
+      const fields = error.issues.map((issue) => issue.path).join(", ");
+      notices.push(`${file}: the classifier there is left out: ${fields} not of a single-label classifier`);
+    }
     const tensors = await readAll(family, config, pooling, classes, selected, dir, notices);
     reportNonFinite(tensors, options.strict ?? false, dir, notices);
     return {

@@ -21,7 +21,7 @@ export const threadsOf = (options: Pick<MachineOptions, "threads">) =>
 export function coreSpec(
   { config, pooling }: Pick<ModelFolder, "config" | "pooling">,
   numLabels: number,
-  options: MachineOptions,
+  options: Pick<MachineOptions, "threads" | "isa">,
 ): ModelSpec {
   checkIsa(options.isa);
   return {

@@ -10,6 +10,8 @@ export interface FolderOptions {
   readonly model: string;
   readonly strict: boolean;
   readonly pooling?: Pooling | undefined;
+  /** As of `loadModelFolder`. @default "required" */
+  readonly classifier?: "required" | "optional";
   /** @default what the folder's model was trained with, else 128: in prediction, as a training always says it */
   readonly maxLength?: number | undefined;
 }
@@ -24,8 +26,9 @@ export interface OpenFolder {
 }
 
 /** @throws ModelError; ConfigError ERR_MAX_LENGTH when texts could be longer than the model has positions. */
-export async function openFolder({ model, strict, pooling, ...options }: FolderOptions): Promise<OpenFolder> {
-  const folder = await loadModelFolder(model, { strict, ...(pooling ? { pooling } : {}) });
+export async function openFolder(options: FolderOptions): Promise<OpenFolder> {
+  const { model, strict, pooling, classifier = "required" } = options;
+  const folder = await loadModelFolder(model, { strict, classifier, ...(pooling ? { pooling } : {}) });
   const maxLength = options.maxLength ?? folder.maxLength ?? DEFAULT_MAX_LENGTH;
   const { max_position_embeddings, vocab_size, type_vocab_size } = folder.config;
   if (maxLength > max_position_embeddings) {

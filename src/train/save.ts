@@ -2,6 +2,7 @@
  * A trained lane as a Hugging Face folder, with layers.json (what each layer's rate was), trainer_state.json and results files,
  * all exchanged together: none tells of another training than the weights beside it.
  */
+import { existsSync } from "node:fs";
 import path from "node:path";
 import type { CardData } from "../models/card.js";
 import { saveModelFolder } from "../models/export.js";
@@ -66,11 +67,13 @@ function cardOf(
   task: Task,
   { rates, validation, test, summary, hyperparameters }: SaveTrainedOptions,
 ): CardData {
-  const train = task.splits.train.dataset.path;
+  // Names alone: a card is published, and paths tell of somebody's machine.
+  const baseModel = path.basename(path.resolve(task.folder.path));
+  const dataset = path.basename(task.splits.train.dataset.path);
+  const baseModelId = hubIdOf(task.folder.rawConfig);
   return {
-    name: `${path.basename(path.resolve(task.folder.path))} fine-tuned on ${path.basename(train)}`,
-    baseModel: task.folder.path,
-    dataset: train,
+    ...{ name: `${baseModel} fine-tuned on ${dataset}`, baseModel, dataset },
+    ...(baseModelId ? { baseModelId } : {}),
     metrics: [
       { type: "accuracy", split: "validation", value: validation.accuracy },
       ...(test ? [{ type: "accuracy", split: "test", value: test.accuracy }] : []),
@@ -79,4 +82,10 @@ function cardOf(
     ...(hyperparameters ? { hyperparameters } : {}),
     ...(summary ? { summary } : {}),
   };
+}
+
+/** transformers writes there what a model was loaded from: an id of the hub, or a folder. */
+function hubIdOf({ _name_or_path: from }: Readonly<Record<string, unknown>>): string | undefined {
+  const isId = typeof from === "string" && /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(from);
+  return isId && !existsSync(from) ? from : undefined;
 }

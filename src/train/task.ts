@@ -55,7 +55,11 @@ export interface Task extends AsyncDisposable {
  * @throws ModelError, DataError, ConfigError before anything is trained or written.
  */
 export async function openTask(options: TaskOptions): Promise<Task> {
-  const { folder: whole, tokenizer, notices: ofFolder } = await openFolder(options);
+  const {
+    folder: whole,
+    tokenizer,
+    notices: ofFolder,
+  } = await openFolder({ ...options, classifier: "optional" });
   const { tensors: _, ...folder } = whole;
   const read = (file: string) => readDataset(file, { requireLabels: true });
   const datasets = {

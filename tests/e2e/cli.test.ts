@@ -394,6 +394,7 @@ describe("what goes wrong", () => {
     expect(run("doctor")).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/^ERR_ADDON_LOAD: [^{}]*$/),
+      stdout: expect.stringMatching(/^platform +\w+[^]*^healthy +false$/m),
     });
   });
 
@@ -423,6 +424,8 @@ describe("options from a file", () => {
     const card = readFileSync(at("configured/README.md"), "utf8");
     for (const [name, value] of Object.entries({ max_steps: 2, weight_decay: 0.5, seed: 7 }))
       expect(card).toContain(`| \`${name}\` | ${value} |`);
+    expect(card).not.toContain(folder);
+    expect(card).not.toContain("base_model:"); // a folder is no id of the hub
   });
 
   test.each([
@@ -466,6 +469,18 @@ describe("doctor", () => {
     expect(words.stdout).toMatch(/^healthy +true$/m);
     for (const op of Object.keys(selfTest)) expect(words.stdout).toContain(`  ${op} `);
   });
+});
+
+test("--progress json is JSON lines to the end: events, then the result", () => {
+  const args = ["train", "--model", at("model"), ...data, "--max-steps", "1", "--output_dir", at("lines")];
+  const run = permafrost([...args, "--progress", "json", "--json", "--quiet"]);
+  expect([run.status, run.stderr]).toEqual([0, ""]);
+  const lines = run.stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ type }) => type)).toContain("step");
+  expect(lines.at(-1)).toMatchObject({ type: "result", steps: 1, outputDir: at("lines") });
 });
 
 describe("a signal", () => {

@@ -49,6 +49,13 @@ test("old names are taken with a warning, names that others use today without", 
   ]);
 });
 
+test("a shorthand takes true and false, and no word that may mean either", () => {
+  const precision = (bf16: unknown) => resolve(trainOptions, { ...files, bf16 }).config.precision;
+  expect([true, "true", false, "false"].map(precision)).toEqual(["bf16", "bf16", "fp32", "fp32"]);
+  for (const wrong of ["flase", 0, null])
+    expect(() => precision(wrong)).toThrow(/bf16 +expected true or false, received ("flase"|0|null)/);
+});
+
 test("every problem at once", () => {
   expect(
     problems(() =>

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import type { PermafrostError } from "../../../src/errors.js";
@@ -23,7 +23,13 @@ vi.mock("node:fs/promises", async (original) => {
 });
 
 const base = temporaryFolder();
-const card: CardData = { name: "demo", baseModel: "base/model", dataset: "questions", metrics: [] };
+const card: CardData = {
+  name: "demo",
+  baseModel: "base",
+  baseModelId: "base/model",
+  dataset: "questions",
+  metrics: [],
+};
 const LABELS = ["no", 'say "yes"'];
 
 async function trained(pooling: Pooling = "cls"): Promise<SaveOptions> {
@@ -42,6 +48,15 @@ async function trained(pooling: Pooling = "cls"): Promise<SaveOptions> {
   const { tensors } = initialiseModel(source, LABELS, 1);
   return { source, tensors, labels: LABELS, maxLength: 12, card };
 }
+
+test("says what it was trained at also where the source has no tokenizer_config.json", async () => {
+  const options = await trained();
+  rmSync(path.join(options.source.path, "tokenizer_config.json"));
+  const out = path.join(base, "no tokenizer_config");
+  await saveModelFolder(out, options);
+  const written = readFileSync(path.join(out, "tokenizer_config.json"), "utf8");
+  expect(JSON.parse(written)).toEqual({ model_max_length: 12 });
+});
 
 test("a folder that Hugging Face's loader knows, and that we read back bit for bit", async () => {
   const options = await trained();
@@ -299,7 +314,7 @@ test("the model card", () => {
 
     # demo
 
-    A text classifier: base/model fine-tuned on questions.
+    A text classifier: base fine-tuned on questions.
 
     ## Results
 

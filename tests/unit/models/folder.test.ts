@@ -194,6 +194,13 @@ describe("config.json is refused", () => {
   });
 });
 
+test("where another classifier is made, one of a regression is left out with a notice", async () => {
+  const dir = await tinyFolder(fresh(), { problem_type: "regression" }, tinyTensors(2));
+  const { labels, notices } = await loadModelFolder(dir, { classifier: "optional" });
+  expect(labels).toBeNull();
+  expect(notices).toEqual([expect.stringMatching(/the classifier there is left out: problem_type/)]);
+});
+
 describe("weights are refused", () => {
   test("missing and misshapen tensors, all at once", async () => {
     const tensors = changed({
