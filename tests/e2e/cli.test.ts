@@ -394,7 +394,7 @@ describe("what goes wrong", () => {
     expect(run("doctor")).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/^ERR_ADDON_LOAD: [^{}]*$/),
-      stdout: expect.stringMatching(/^platform +\w+[^]*^healthy +false$/m),
+      stdout: expect.stringMatching(/^platform +\w+[\s\S]*^healthy +false$/m),
     });
   });
 
