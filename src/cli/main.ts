@@ -4,10 +4,10 @@
  * rows and `Model.predictSlices` to print them as they are done, the words for numbers and what doctor asks of the addon.
  * Results on stdout, everything else on stderr.
  */
+import { createRequire } from "node:module";
 import { Command, CommanderError, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";
 import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";
-import { version } from "../index.js";
 import { demoDefaults, demoHelp } from "./demo.js";
 import { doctor } from "./doctor.js";
 import { exitCodeOf, messageOf } from "./exit.js";
@@ -43,10 +43,11 @@ export function buildProgram(
     .option("-V, --version", "output the version number")
     .showSuggestionAfterError()
     .exitOverride();
-  // Not before it is asked for: it loads the addon, and --help and report do without one.
+  // Of the package: as --help and report it does without the core.
   program.on("option:version", () => {
-    openTerminal().out(version().addon);
-    throw new CommanderError(0, "commander.version", version().addon);
+    const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+    openTerminal().out(version);
+    throw new CommanderError(0, "commander.version", version);
   });
   const events = () =>
     new Option(

@@ -391,6 +391,7 @@ describe("what goes wrong", () => {
         ...{ encoding: "utf8", env: { ...process.env, PERMAFROST_ADDON: at("none.node") } },
       });
     expect(run("--help").status).toBe(0);
+    expect(run("--version")).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
     expect(run("doctor")).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/^ERR_ADDON_LOAD: [^{}]*$/),
