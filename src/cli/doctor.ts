@@ -1,10 +1,12 @@
 import os from "node:os";
 import { addon, call } from "../native/call.js";
 import type { Context } from "./main.js";
+import { packageVersion } from "./version.js";
 
 /** Everything a bug report needs, also where the core does not load: then this is what one is about. */
 export async function doctor({ terminal, json }: Context): Promise<void> {
   const machine = {
+    permafrost: packageVersion(),
     node: process.version,
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
     cpu: os.cpus()[0]?.model.trim() ?? "unknown",
@@ -27,11 +29,11 @@ export async function doctor({ terminal, json }: Context): Promise<void> {
 }
 
 async function coreFacts() {
-  const { addon: permafrost, compiler } = addon().version();
+  const { compiler } = addon().version();
   const device = addon().listDevices()[0]!;
   const selfTest = await call("selfTest", () => addon().selfTest("auto"));
   return {
-    ...{ permafrost, compiler, threads: device.threads },
+    ...{ compiler, threads: device.threads },
     kernels: device.isas.join(", "),
     bf16: device.bf16,
     selfTest,

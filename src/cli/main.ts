@@ -4,7 +4,6 @@
  * rows and `Model.predictSlices` to print them as they are done, the words for numbers and what doctor asks of the addon.
  * Results on stdout, everything else on stderr.
  */
-import { createRequire } from "node:module";
 import { Command, CommanderError, Option } from "commander";
 import type { OptionSpec } from "../config/option.js";
 import { predictOptions, searchOptions, trainOptions } from "../config/schema.js";
@@ -18,6 +17,7 @@ import { reportCommand } from "./report.js";
 import { searchCommand } from "./search.js";
 import { openTerminal, type Terminal } from "./terminal.js";
 import { trainCommand } from "./train.js";
+import { packageVersion } from "./version.js";
 
 /** Commands whose result is files: they go on when nobody reads stdout any more, and end in order when they are stopped. */
 const WRITES_FILES = ["search", "demo", "train"];
@@ -43,11 +43,9 @@ export function buildProgram(
     .option("-V, --version", "output the version number")
     .showSuggestionAfterError()
     .exitOverride();
-  // Of the package: as --help and report it does without the core.
   program.on("option:version", () => {
-    const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
-    openTerminal().out(version);
-    throw new CommanderError(0, "commander.version", version);
+    openTerminal().out(packageVersion());
+    throw new CommanderError(0, "commander.version", packageVersion());
   });
   const events = () =>
     new Option(

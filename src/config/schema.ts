@@ -49,6 +49,10 @@ const machine = {
     group: "machine",
     doc: "kernels: auto takes the best this machine runs",
   }),
+};
+
+/** Of the frozen prefix; prediction reads a text once, so it has nothing to keep. */
+const prefixCache = {
   cache: option(z.enum(["auto", "off"]).default("auto"), {
     kind: "string",
     group: "machine",
@@ -208,6 +212,7 @@ const training = {
     doc: "element type of the written weights",
   }),
   ...machine,
+  ...prefixCache,
 };
 
 /** Options of `fineTune` and `permafrost train`. */
@@ -361,9 +366,6 @@ export const searchOptions = {
   }),
 };
 
-/** Prediction reads a text once: there is nothing to keep. */
-const { cache: _, cache_gib: __, ...machineOfPrediction } = machine;
-
 /** Options of `loadModel` and `permafrost predict`. */
 export const predictOptions = {
   ...model,
@@ -373,7 +375,7 @@ export const predictOptions = {
     group: "data",
     doc: "tokens a text is cut at, special tokens included; default: what the model was trained with by permafrost, else 128",
   }),
-  ...machineOfPrediction,
+  ...machine,
 };
 
 export type TrainOptions = InputOf<typeof trainOptions>;

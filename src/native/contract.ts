@@ -76,6 +76,7 @@ export interface LaneSpec {
   readonly seed: number;
   readonly beta1: number;
   readonly beta2: number;
+  /** Of AdamW, at least 1e-30: some gradients are exactly zero. */
   readonly epsilon: number;
   readonly weightDecay: number;
   /** Gradient norm over trainable tensors is clipped to this; 0 = no clipping. */

@@ -115,7 +115,9 @@ export async function runSearch(
   const nSeeds = Number((await layers.manifest()).n_seeds);
   const seeds = before?.seeds ?? Array.from({ length: nSeeds }, (_, i) => config.seed + 1 + i);
   if (seeds.length !== nSeeds)
-    warn(`Compared with ${seeds.length} seeds, not ${nSeeds}: test was read before more were asked for.`);
+    warn(
+      `Compared with ${seeds.length} seeds, not ${nSeeds}: test was read before another number was asked for.`,
+    );
   const finalist = (arm: string, { rates }: Best): FinalistOptions => ({
     ...{ ...config, arm, rates, seeds, lanes },
     key: trainingKey(rates, manifest),

@@ -395,7 +395,7 @@ describe("what goes wrong", () => {
     expect(run("doctor")).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/^ERR_ADDON_LOAD: [^{}]*$/),
-      stdout: expect.stringMatching(/^platform +\w+[\s\S]*^healthy +false$/m),
+      stdout: expect.stringMatching(/^permafrost +\d[\s\S]*^platform +\w+[\s\S]*^healthy +false$/m),
     });
   });
 
