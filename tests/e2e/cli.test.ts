@@ -489,7 +489,7 @@ test("--progress json is JSON lines to the end: events, then the result", () => 
 
 describe("a signal", () => {
   /** A search that gets these signals, one after the other, when its first trial starts. */
-  function stopped(out: string, signals: string, more: readonly string[]) {
+  function stopped(out: string, signals: string, more: readonly string[], after = 0) {
     const preload = ["--require", path.join(import.meta.dirname, "signal-at.cjs")];
     const args = [...search, "--output_dir", at(out), "--progress", "json", ...more];
     const { status, stderr } = spawnSync(process.execPath, [...preload, main, ...args], {
@@ -498,6 +498,7 @@ describe("a signal", () => {
       env: {
         ...process.env,
         ...{ PERMAFROST_TEST_SIGNAL_AT: '"type":"trialStart"', PERMAFROST_TEST_SIGNALS: signals },
+        PERMAFROST_TEST_SIGNAL_AFTER: String(after),
       },
     });
     return { status, stderr };
@@ -532,7 +533,8 @@ describe("a signal", () => {
     writeFileSync(at("long.jsonl"), rows.join("").repeat(128));
     const slow = ["--train", at("long.jsonl"), "--validation", at("long.jsonl"), "--test", at("long.jsonl")];
     const batch = ["--per_device_train_batch_size", "256", "--max_steps", "1000", "--lanes", "1"];
-    const run = stopped("twice", "SIGINT,SIGTERM", [...slow, ...batch]);
+    // Not before its first step: else nothing runs that a signal could wait for. A thousand steps take minutes.
+    const run = stopped("twice", "SIGINT,SIGTERM", [...slow, ...batch], 1000);
     expect(run).toEqual({ status: 143, stderr: "stopped by SIGTERM; --resume goes on with it\n" });
     const { states, interrupted } = await statesOf("twice");
     expect([states.has("RUNNING"), interrupted]).toEqual([true, 0]);

@@ -3,6 +3,7 @@
 // gets the signals of PERMAFROST_TEST_SIGNALS, each when the one before was received. From outside they may come a step late.
 
 const at = process.env.PERMAFROST_TEST_SIGNAL_AT;
+const delay = Number(process.env.PERMAFROST_TEST_SIGNAL_AFTER ?? 0); // milliseconds
 const signals = process.env.PERMAFROST_TEST_SIGNALS.split(",");
 
 const send = () => {
@@ -18,7 +19,8 @@ process.stdout.write = function (text, ...rest) {
   const more = write.call(this, text, ...rest);
   if (!sent && String(text).includes(at)) {
     sent = true;
-    send();
+    if (delay > 0) setTimeout(send, delay);
+    else send();
   }
   return more;
 };
