@@ -24,8 +24,8 @@ static int round_up(int n, int to) { return (n + to - 1) / to * to; }
 template <Layout kLayout>
 static void product(float* c, ptrdiff_t ldc, int rows, int cols, const float* a, ptrdiff_t lda, const float* b, ptrdiff_t ldb,
                     int units, bool add_to, float* panel) {
-  static const Tiles<Mac::f32, kLayout, 2> wide;
-  static const Tiles<Mac::f32, kLayout, 1> narrow;
+  static const Tiles<Mac::f32, kLayout, Strides::any, 2> wide;
+  static const Tiles<Mac::f32, kLayout, Strides::any, 1> narrow;
   for (int col = 0; col < cols; col += kNR) {
     const int n = imin(kNR, cols - col);
     const float* from = b + col;
@@ -45,8 +45,8 @@ static void product(float* c, ptrdiff_t ldc, int rows, int cols, const float* a,
 
 // C (rows, keys rounded up to whole vectors) = A·Bᵀ with Bᵀ in packed panels of depth D.
 static void scores(float* c, ptrdiff_t ldc, int rows, int keys, const float* a, ptrdiff_t lda, const float* panels, int D) {
-  static const Tiles<Mac::f32, Layout::rows, 2> wide;
-  static const Tiles<Mac::f32, Layout::rows, 1> narrow;
+  static const Tiles<Mac::f32, Layout::rows, Strides::packed, 2> wide;
+  static const Tiles<Mac::f32, Layout::rows, Strides::packed, 1> narrow;
   for (int col = 0; col < keys; col += kNR, panels += ptrdiff_t(D) * kNR) {
     const bool half = keys - col <= kLanes;
     for (int r = 0, count; r < rows; r += count) {

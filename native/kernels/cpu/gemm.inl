@@ -115,7 +115,7 @@ static Cut cut(const Gemm& g, int threads) {
 template <Factor kFactor, Layout kLayout>
 static void run_gemm(const Gemm& g, ThreadPool& pool) {
   constexpr Mac kMac = kFactor == Factor::pairs ? Mac::pairs : Mac::f32;
-  static const Tiles<kMac, kLayout, 2> tiles;
+  static const Tiles<kMac, kLayout, Strides::packed, 2> tiles;
   const int units = units_of<kFactor>(g.depth);
   const int all_panels = (g.cols + kNR - 1) / kNR;
   const Cut how = cut(g, pool.threads());

@@ -11,6 +11,7 @@ namespace permafrost::kernels {
 namespace avx2 {
 
 constexpr int kMR = 6;
+constexpr int kUnroll = 4;
 #include "simd_avx2.h"
 #include "all.inl"
 

@@ -14,6 +14,7 @@ namespace permafrost::kernels {
 namespace avx512 {
 
 constexpr int kMR = 14;
+constexpr int kUnroll = 1;
 #include "simd_avx512.h"
 #include "all.inl"
 

@@ -12,6 +12,7 @@ namespace permafrost::kernels {
 namespace avx512_bf16 {
 
 constexpr int kMR = 14;
+constexpr int kUnroll = 1;
 #include "simd_avx512.h"
 #include "linear_all.inl"
 

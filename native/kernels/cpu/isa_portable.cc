@@ -15,9 +15,11 @@ namespace portable {
 
 #if PERMAFROST_NEON
 constexpr int kMR = 8;
+constexpr int kUnroll = 1;
 #include "simd_neon.h"
 #else
 constexpr int kMR = 4;
+constexpr int kUnroll = 1;
 #include "simd_portable.h"
 #endif
 #include "all.inl"

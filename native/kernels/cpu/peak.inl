@@ -12,7 +12,7 @@ static double run_chains(int turns) {
   for (int i = 0; i < kChains; ++i) chain[i] = set1(float(i) * 1e-9f);
   for (int t = 0; t < turns; ++t) {
     PF_UNROLL
-    for (int i = 0; i < kChains; ++i) chain[i] = kMac == Mac::pairs ? mac<kMac>(chain[i], x, y) : mac<kMac>(y, chain[i], x);
+    for (int i = 0; i < kChains; ++i) chain[i] = kMac == Mac::pairs ? mac<kMac>(chain[i], x, y) : fma(chain[i], x, y);
   }
   V sum = chain[0];
   for (int i = 1; i < kChains; ++i) sum = add(sum, chain[i]);

@@ -10,6 +10,7 @@
 //   stream end_streams   store whole vectors, aligned, past the caches where there is a way; others see them after end_streams
 //   prefetch(p)       asks for p's cache line where there is a way; p may lie anywhere
 //   fma(a,b,c)        a·b + c, rounded once         fnma(a,b,c)      c - a·b
+//   fma_into(a,b,c)   fma for a c that nobody reads again: the compiler may not choose a form that ends in another register
 //   lt first_lanes    masks: a < b; the first n     select only       m ? a : b; m ? a : 0
 //   sum_lanes max_lanes  fixed tree: the bits never depend on data
 //   min max           the second argument when either is NaN: min(limit, x) lets a NaN through

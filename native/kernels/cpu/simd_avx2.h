@@ -29,6 +29,15 @@ PF_INLINE V mul(V a, V b) { return _mm256_mul_ps(a, b); }
 PF_INLINE V div(V a, V b) { return _mm256_div_ps(a, b); }
 PF_INLINE V sqrt(V a) { return _mm256_sqrt_ps(a); }
 PF_INLINE V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+// GCC otherwise lets accumulators wander between the 16 registers and spills some of them in the unrolled tile.
+#if defined(__GNUC__)
+PF_INLINE V fma_into(V a, V b, V c) {
+  asm("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
+  return c;
+}
+#else
+PF_INLINE V fma_into(V a, V b, V c) { return fma(a, b, c); }
+#endif
 PF_INLINE V fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a, b, c); }
 PF_INLINE V min(V a, V b) { return _mm256_min_ps(a, b); }
 PF_INLINE V max(V a, V b) { return _mm256_max_ps(a, b); }

@@ -24,6 +24,7 @@ PF_INLINE V mul(V a, V b) { return _mm512_mul_ps(a, b); }
 PF_INLINE V div(V a, V b) { return _mm512_div_ps(a, b); }
 PF_INLINE V sqrt(V a) { return _mm512_sqrt_ps(a); }
 PF_INLINE V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+PF_INLINE V fma_into(V a, V b, V c) { return fma(a, b, c); }
 PF_INLINE V fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a, b, c); }
 PF_INLINE V min(V a, V b) { return _mm512_min_ps(a, b); }
 PF_INLINE V max(V a, V b) { return _mm512_max_ps(a, b); }

@@ -34,6 +34,7 @@ PF_INLINE V mul(V a, V b) { return vmulq_f32(a, b); }
 PF_INLINE V div(V a, V b) { return vdivq_f32(a, b); }
 PF_INLINE V sqrt(V a) { return vsqrtq_f32(a); }
 PF_INLINE V fma(V a, V b, V c) { return vfmaq_f32(c, a, b); }
+PF_INLINE V fma_into(V a, V b, V c) { return fma(a, b, c); }
 PF_INLINE V fnma(V a, V b, V c) { return vfmsq_f32(c, a, b); }
 PF_INLINE K lt(V a, V b) { return vcltq_f32(a, b); }
 PF_INLINE V select(K m, V a, V b) { return vbslq_f32(m, a, b); }

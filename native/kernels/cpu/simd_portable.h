@@ -60,6 +60,7 @@ PF_INLINE V mul(V a, V b) { V r; PF_LANES r.f[i] = a.f[i] * b.f[i]; return r; }
 PF_INLINE V div(V a, V b) { V r; PF_LANES r.f[i] = a.f[i] / b.f[i]; return r; }
 PF_INLINE V sqrt(V a) { V r; PF_LANES r.f[i] = ::sqrtf(a.f[i]); return r; }
 PF_INLINE V fma(V a, V b, V c) { return add(mul(a, b), c); }
+PF_INLINE V fma_into(V a, V b, V c) { return fma(a, b, c); }
 PF_INLINE V fnma(V a, V b, V c) { return sub(c, mul(a, b)); }
 PF_INLINE V min(V a, V b) { V r; PF_LANES r.f[i] = a.f[i] < b.f[i] ? a.f[i] : b.f[i]; return r; }
 PF_INLINE V max(V a, V b) { V r; PF_LANES r.f[i] = a.f[i] > b.f[i] ? a.f[i] : b.f[i]; return r; }

@@ -44,8 +44,8 @@ struct SingleQueryScratch {
 // of D for it, and e^score passes on what a long one rounds. Sums of 32 and 64 broke the rule of tests/golden.
 constexpr int kSum = 16;
 static void long_scores(float* c, ptrdiff_t ldc, int rows, int cols, const float* a, ptrdiff_t lda, const float* panels, int units) {
-  static const Tiles<Mac::f32, Layout::rows, 2> wide;
-  static const Tiles<Mac::f32, Layout::rows, 1> narrow;
+  static const Tiles<Mac::f32, Layout::rows, Strides::packed, 2> wide;
+  static const Tiles<Mac::f32, Layout::rows, Strides::packed, 1> narrow;
   for (int col = 0; col < cols; col += kNR, panels += ptrdiff_t(units) * kNR) {
     const bool half = cols - col <= kLanes;
     for (int k = 0; k < units; k += kSum)
