@@ -9,7 +9,7 @@
 //
 // With panels (ldb = kNR) and column tiles (lda = kMR) the strides are constants, so kUnroll units cost one step of the loop.
 // Which matters where a neighbour on the same core takes half of what it decodes: with AVX2 a unit is 12 multiply-adds in
-// 6 cycles and 20 instructions, 24 with the loop around it (bench/results/gemm-avx2.txt).
+// 6 cycles and 20 instructions, 24 with the loop around it (bench/results/gemm-unroll-avx2.txt).
 //
 // Check: tests/native/test_linear.cc. Time: bench/kernels/gemm.
 
