@@ -25,6 +25,7 @@ template <Layout kLayout>
 static void product(float* c, ptrdiff_t ldc, int rows, int cols, const float* a, ptrdiff_t lda, const float* b, ptrdiff_t ldb,
                     int units, bool add_to, float* panel) {
   static const Tiles<Mac::f32, kLayout, Strides::any, 2> wide;
+  static const Tiles<Mac::f32, kLayout, kLayout == Layout::rows ? Strides::packed : Strides::any, 2> panels;
   static const Tiles<Mac::f32, kLayout, Strides::any, 1> narrow;
   for (int col = 0; col < cols; col += kNR) {
     const int n = imin(kNR, cols - col);
@@ -35,7 +36,7 @@ static void product(float* c, ptrdiff_t ldc, int rows, int cols, const float* a,
       from = panel;
       ld = kNR;
     }
-    const TileFn* tiles = n <= kLanes ? narrow.fn : wide.fn;
+    const TileFn* tiles = n <= kLanes ? narrow.fn : ld == kNR ? panels.fn : wide.fn;
     for (int r = 0, count; r < rows; r += count) {
       count = next_rows(rows - r);
       tiles[count](c + r * ldc + col, ldc, n, kLayout == Layout::rows ? a + r * lda : a + r, lda, from, ld, units, add_to);
@@ -222,10 +223,12 @@ static void attention_backward(float* dq, float* dk, float* dv, const float* dou
       const int row = t.begin + i;
       const float* q_i = q + ptrdiff_t(row) * ldq + head;
       const float* dout_i = dout + ptrdiff_t(row) * C + head;
+      const float* out_i = out + ptrdiff_t(row) * C + head;
+      prefetch_rows(out_i, C, rows, s.D);  // for delta: a line or two a row, from memory
       scores(t.p, t.ld, rows, keys, q_i, ldq, t.keys_t, s.D);
       scores(t.ds, t.ld, rows, keys, dout_i, C, t.values_t, s.D);
       for (int r = 0; r < rows; ++r) {
-        const float delta = dot(dout_i + ptrdiff_t(r) * C, out + ptrdiff_t(row + r) * C + head, s.D);
+        const float delta = dot(dout_i + ptrdiff_t(r) * C, out_i + ptrdiff_t(r) * C, s.D);
         const float* factor = nullptr;
         if (dropout.p != 0.0f) factor = dropout_factors(t.factors, keep, mask_element(t, s, i + r), padded);
         softmax_backward_row(t.p + ptrdiff_t(r) * t.ld, t.ds + ptrdiff_t(r) * t.ld, factor, s.causal ? i + r + 1 : keys, padded,

@@ -59,13 +59,6 @@ static void finish(const Gemm& g, int row, int rows, int col, int cols) {
     }
 }
 
-// A line a row, from memory: asked for while the tile is multiplied, since gelu's chain of operations leaves no room for many
-// such reads at once.
-static void prefetch_u(const Gemm& g, int row, int rows, int col, int cols) {
-  for (int r = row; r < row + rows; ++r)
-    for (int j = col; j < col + cols; j += 16) prefetch(g.u + ptrdiff_t(r) * g.cols + j);
-}
-
 // Panels [begin, end) of B, `stride` floats apart.
 template <Factor kFactor>
 static void pack_panels(float* to, ptrdiff_t stride, const Gemm& g, int begin, int end, int unit, int units) {
@@ -138,7 +131,8 @@ static void run_gemm(const Gemm& g, ThreadPool& pool) {
           const float* b = scratch ? scratch + ptrdiff_t(p - panel_begin) * kNR * kKC
                                    : g.packed + (ptrdiff_t(p) * units + unit) * kNR;
           const int col = p * kNR, cols = imin(kNR, g.cols - col);
-          if (last && g.epilogue == Epilogue::gelu_backward) prefetch_u(g, row, rows, col, cols);
+          // While the tile is multiplied: gelu's chain of operations leaves no room for many reads from memory at once.
+          if (last && g.epilogue == Epilogue::gelu_backward) prefetch_rows(g.u + ptrdiff_t(row) * g.cols + col, g.cols, rows, cols);
           tiles.fn[rows](g.c + ptrdiff_t(row) * g.cols + col, g.cols, cols, a, kLayout == Layout::rows ? g.lda : kMR, b, kNR,
                          block, add_to);
           if (last && g.epilogue != Epilogue::none) finish(g, row, rows, col, cols);

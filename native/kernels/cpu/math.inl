@@ -4,11 +4,11 @@
 // The polynomials were fitted by us to minimise the largest relative error (Lawson's reweighting on Chebyshev nodes);
 // the figure behind each is that error before rounding. NaN goes through, but for log. Not here: denormal results (they become 0).
 
-// e^x. n = round(x/ln 2), r = x - n·ln 2 in two pieces, 1 + r + r²·P(r) (7e-9), times 2^n. Below -86.5 the result is 0,
-// above 88.72 infinite.
+// e^x for x <= 88; above it no caller reads the result. n = round(x/ln 2), r = x - n·ln 2 in two pieces, 1 + r + r²·P(r)
+// (7e-9), times 2^n. Below -86.5 the result is 0.
 PF_INLINE V exp(V x) {
-  const V low = set1(-86.5f), high = set1(88.72283f);
-  const V y = min(high, max(low, x));
+  const V low = set1(-86.5f);
+  const V y = max(low, x);
   const V n = round_whole(mul(y, set1(1.44269504f)));
   V r = fnma(n, set1(0.693145751953125f), y);
   r = fnma(n, set1(1.42860682030941723e-6f), r);
@@ -17,8 +17,7 @@ PF_INLINE V exp(V x) {
   p = fma(p, r, set1(1.666657627e-01f));
   p = fma(p, r, set1(5.0e-01f));
   p = add(fma(mul(r, r), p, r), set1(1.0f));
-  const V e = scale_by_pow2(p, n);
-  return select(lt(x, low), zero(), select(lt(high, x), set1(INFINITY), e));
+  return select(lt(x, low), zero(), scale_by_pow2(p, n));
 }
 
 // ln x for normal positive x. x = m·2^e, f = m - 1, ln m = f - f²/2 + f³·P(f) (1e-8 of f³'s share).
@@ -40,7 +39,7 @@ PF_INLINE V log(V x) {
   return fma(e, set1(0.693359375f), add(f, r));
 }
 
-// tanh: x + x³·P(x²) (5e-8) below 0.625, else 1 - 2/(e^2|x| + 1), with the sign of x.
+// tanh: x + x³·P(x²) (5e-8) below 0.625, else 1 - 2/(e^2|x| + 1), which is 1 long before |x| = 40, with the sign of x.
 PF_INLINE V tanh(V x) {
   const V a = abs(x), z = mul(x, x);
   V p = fma(set1(-6.062237080e-03f), z, set1(2.097501792e-02f));
@@ -48,7 +47,7 @@ PF_INLINE V tanh(V x) {
   p = fma(p, z, set1(1.333274692e-01f));
   p = fma(p, z, set1(-3.333332837e-01f));
   const V small = fma(mul(p, z), x, x);
-  const V large = sub(set1(1.0f), div(set1(2.0f), add(exp(add(a, a)), set1(1.0f))));
+  const V large = sub(set1(1.0f), div(set1(2.0f), add(exp(min(set1(80.0f), add(a, a))), set1(1.0f))));
   return select(lt(a, set1(0.625f)), small, copy_sign(large, x));
 }
 

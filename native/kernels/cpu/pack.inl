@@ -18,6 +18,12 @@ PF_INLINE int imin(int a, int b) { return a < b ? a : b; }
 PF_INLINE int imax(int a, int b) { return a > b ? a : b; }
 PF_INLINE int clamp_lanes(int n) { return n < 0 ? 0 : n < kLanes ? n : kLanes; }
 
+// Asks for the first `cols` floats of every row, a line at a time.
+static void prefetch_rows(const float* p, ptrdiff_t ld, int rows, int cols) {
+  for (int r = 0; r < rows; ++r)
+    for (int j = 0; j < cols; j += 64 / int(sizeof(float))) prefetch(p + r * ld + j);
+}
+
 // Rows to ask for in advance: the hardware follows a row, and does not see the next one coming.
 constexpr int kAhead = 8;
 

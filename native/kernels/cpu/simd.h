@@ -14,7 +14,7 @@
 //   lt first_lanes    masks: a < b; the first n     select only       m ? a : b; m ? a : 0
 //   sum_lanes max_lanes  fixed tree: the bits never depend on data
 //   min max           the second argument when either is NaN: min(limit, x) lets a NaN through
-//   round_whole scale_by_pow2(x, n)   nearest whole number as float; x·2^n for whole n, -125 <= n <= 128
+//   round_whole scale_by_pow2(x, n)   nearest whole number as float; x·2^n for whole n, -126 <= n <= 127
 //   split_exponent(x, &m)  x = m·2^result, m in [sqrt(1/2), sqrt(2)); x normal and positive
 //   iset1 ixor3 imul_wide(hi, lo, a, b)  32x32 -> 64 by lane;  ge_u(a, b) unsigned >=
 //   round_bf16        lanes rounded to bf16, nearest even, as floats

@@ -63,10 +63,9 @@ PF_INLINE float max_lanes(V v) {
 }
 
 PF_INLINE V round_whole(V x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-// In two factors: 2^128 is no float.
 PF_INLINE V scale_by_pow2(V x, V n) {
-  const I e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(126));
-  return _mm256_mul_ps(_mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(e, 23))), _mm256_set1_ps(2.0f));
+  const I e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)));
 }
 PF_INLINE V split_exponent(V x, V* mantissa) {
   const I bits = _mm256_castps_si256(x);

@@ -56,10 +56,9 @@ PF_INLINE float sum_lanes(V v) {
 PF_INLINE float max_lanes(V v) { return vmaxvq_f32(v); }
 
 PF_INLINE V round_whole(V x) { return vrndnq_f32(x); }
-// In two factors: 2^128 is no float.
 PF_INLINE V scale_by_pow2(V x, V n) {
-  const int32x4_t e = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(126));
-  return vmulq_f32(vmulq_f32(x, vreinterpretq_f32_s32(vshlq_n_s32(e, 23))), vdupq_n_f32(2.0f));
+  const int32x4_t e = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
+  return vmulq_f32(x, vreinterpretq_f32_s32(vshlq_n_s32(e, 23)));
 }
 PF_INLINE V split_exponent(V x, V* mantissa) {
   const int32x4_t bits = vreinterpretq_s32_f32(x);

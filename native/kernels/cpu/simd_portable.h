@@ -83,12 +83,12 @@ PF_INLINE float max_lanes(V v) {
 
 // Adding 1.5·2^23 leaves the nearest whole number in the low bits; exact for |x| < 2^22, which is all the callers need.
 PF_INLINE V round_whole(V x) { return sub(add(x, set1(12582912.0f)), set1(12582912.0f)); }
-// In two factors: 2^128 is no float. NaN takes any power: x is NaN then.
+// Outside, NaN included, nobody reads the result or x is NaN: any power that is defined.
 PF_INLINE V scale_by_pow2(V x, V n) {
   V r;
   PF_LANES {
-    const float whole = n.f[i] == n.f[i] ? n.f[i] : 0.0f;
-    r.f[i] = x.f[i] * float_of(uint32_t(int32_t(whole) + 126) << 23) * 2.0f;
+    const float whole = n.f[i] >= -126.0f && n.f[i] <= 127.0f ? n.f[i] : 0.0f;
+    r.f[i] = x.f[i] * float_of(uint32_t(int32_t(whole) + 127) << 23);
   }
   return r;
 }
