@@ -44,26 +44,6 @@ export async function readDataset(file: string, options: ReadOptions): Promise<D
   return builder.finish(hash.digest("hex"));
 }
 
-/**
- * A dataset from rows in memory, checked as a file's rows are.
- *
- * @param name stands for the path in messages.
- */
-export function datasetOf(
-  name: string,
-  rows: Iterable<{ readonly text: string; readonly text_b?: string; readonly label?: string | number }>,
-  options: Pick<ReadOptions, "requireLabels">,
-): Dataset {
-  const hash = createHash("sha256");
-  const builder = new DatasetBuilder(name, options.requireLabels);
-  let line = 0;
-  for (const row of rows) {
-    hash.update(JSON.stringify([row.text, row.text_b ?? null, row.label ?? null]));
-    builder.add({ line: ++line, fields: { ...row } });
-  }
-  return builder.finish(hash.digest("hex"));
-}
-
 async function* openFile(file: string): AsyncGenerator<Uint8Array> {
   yield* createReadStream(file) as AsyncIterable<Buffer>;
 }

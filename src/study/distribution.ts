@@ -58,16 +58,6 @@ export function firstValue(d: Distribution): ParamValue {
   return d.kind === "categorical" ? (d.choices[0] ?? null) : d.low;
 }
 
-/** Whether an external value lies in the range and on its grid. */
-export function contains(d: Distribution, value: ParamValue): boolean {
-  if (d.kind === "categorical") return d.choices.includes(value);
-  if (typeof value !== "number" || !(value >= d.low && value <= d.high)) return false;
-  if (d.kind === "int") return Number.isInteger(value) && (value - d.low) % (d.step ?? 1) === 0;
-  if (d.step === undefined) return true;
-  const steps = (value - d.low) / d.step;
-  return Math.abs(steps - Math.round(steps)) < 1e-8; // Optuna's tolerance
-}
-
 /**
  * @throws ConfigError when the value has no internal form: an unknown choice, not a number, ≤ 0 with log. A number out of
  *         range has one: enqueued trials may leave the range, as in Optuna.

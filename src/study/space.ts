@@ -3,7 +3,7 @@
  */
 
 import { ConfigError, type Issue } from "../errors.js";
-import { checkCompatible, contains, distributionIssues, toInternal } from "./distribution.js";
+import { checkCompatible, distributionIssues, toInternal } from "./distribution.js";
 import type { Dimension, Distribution, Params, ParamValue, Space, TrialRecord } from "./types.js";
 
 /** Optuna's limit on the length of a parameter name. */
@@ -60,15 +60,6 @@ export function activeDimensions(space: Space, params: Params): Dimension[] {
 /** The active dimensions' distributions by name: what is stored beside a trial's params. */
 export function distributionsOf(space: Space, params: Params): Record<string, Distribution> {
   return Object.fromEntries(activeDimensions(space, params).map((d) => [d.name, d.distribution]));
-}
-
-/** Whether `params` has exactly the active dimensions, each within its range. */
-export function spaceContains(space: Space, params: Params): boolean {
-  const active = activeDimensions(space, params);
-  return (
-    Object.keys(params).length === active.length &&
-    active.every((d) => d.name in params && contains(d.distribution, params[d.name] as ParamValue))
-  );
 }
 
 /** Why a value cannot be of its dimension (`toInternal`); null where all can. Names that the space does not have are ignored. */

@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { encodeDataset } from "../../src/data/encode.js";
-import { datasetOf, readDataset } from "../../src/data/reader.js";
+import { readDataset } from "../../src/data/reader.js";
 import { type Encoding, loadTokenizer, type Tokenizer } from "../../src/data/tokenizer.js";
 import { readTokenizerJson } from "../../src/data/tokenizer-json.js";
+import { datasetOf } from "../unit/data/dataset-of.js";
 import { here, repository } from "./read.js";
 
 interface GoldenText {

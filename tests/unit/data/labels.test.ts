@@ -7,7 +7,7 @@ import {
   encodeLabels,
   labelMapOf,
 } from "../../../src/data/labels.js";
-import { datasetOf } from "../../../src/data/reader.js";
+import { datasetOf } from "./dataset-of.js";
 
 const set = (...labels: (string | number)[]) => named("train.csv", ...labels);
 

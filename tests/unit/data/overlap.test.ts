@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { overlapNotice } from "../../../src/data/overlap.js";
-import { datasetOf } from "../../../src/data/reader.js";
+import { datasetOf } from "./dataset-of.js";
 
 const set = (name: string, rows: readonly (readonly [string, string])[]) =>
   datasetOf(

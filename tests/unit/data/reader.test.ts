@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { datasetOf, readDataset } from "../../../src/data/reader.js";
+import { readDataset } from "../../../src/data/reader.js";
 import type { Dataset } from "../../../src/data/types.js";
 import { DataError } from "../../../src/errors.js";
+import { datasetOf } from "./dataset-of.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "permafrost-reader-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -5,9 +5,9 @@ import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { encodeDataset } from "../../../src/data/encode.js";
 import { labelMapOf } from "../../../src/data/labels.js";
-import { datasetOf } from "../../../src/data/reader.js";
 import { loadTokenizer, type TokenizerOptions } from "../../../src/data/tokenizer.js";
 import { ModelError } from "../../../src/errors.js";
+import { datasetOf } from "./dataset-of.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "permafrost-tokenizer-"));
 afterAll(() => rmSync(folder, { recursive: true }));

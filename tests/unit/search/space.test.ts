@@ -9,8 +9,9 @@ import {
 import { warmStarts } from "../../../src/search/warm-starts.js";
 import { Rng } from "../../../src/study/rng.js";
 import { RandomSampler } from "../../../src/study/samplers/random.js";
-import { spaceContains, validateSpace } from "../../../src/study/space.js";
+import { validateSpace } from "../../../src/study/space.js";
 import { decayedRates, layerRates } from "../../../src/train/layer-rates.js";
+import { spaceContains } from "../study/space-contains.js";
 
 const groups = ["embeddings", "layer.0", "layer.1", "layer.2", "head"];
 const options = {

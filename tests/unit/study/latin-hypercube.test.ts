@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { latinHypercube } from "../../../src/study/samplers/latin-hypercube.js";
-import { spaceContains } from "../../../src/study/space.js";
 import type { Params, Space } from "../../../src/study/types.js";
+import { spaceContains } from "./space-contains.js";
 
 const space: Space = [
   { name: "kind", distribution: { kind: "categorical", choices: ["a", "b", "c"] } },

@@ -5,10 +5,11 @@ import { Rng } from "../../../src/study/rng.js";
 import type { Sampler } from "../../../src/study/sampler.js";
 import { RandomSampler } from "../../../src/study/samplers/random.js";
 import { TpeSampler } from "../../../src/study/samplers/tpe.js";
-import { activeDimensions, spaceContains } from "../../../src/study/space.js";
+import { activeDimensions } from "../../../src/study/space.js";
 import { MemoryStore } from "../../../src/study/stores/memory.js";
 import { armOf, Study, type StudyOptions } from "../../../src/study/study.js";
 import type { Params, Space } from "../../../src/study/types.js";
+import { spaceContains } from "./space-contains.js";
 
 const space: Space = [
   { name: "kind", distribution: { kind: "categorical", choices: ["a", "b"] } },
