@@ -1,8 +1,8 @@
 /**
- * What faults.test.ts must run in a process of its own: worker threads that are terminated, exits in mid-step, leaks.
+ * What lifetime.test.ts must run in a process of its own: worker threads that are terminated, exits in mid-step, leaks.
  * One scenario a run; the last line of stdout is its result as JSON. Plain JavaScript: workers load this file without a build.
  *
- *   node [--expose-gc] tests/addon/faults.child.mjs <scenario>
+ *   node [--expose-gc] tests/addon/lifetime.child.mjs <scenario>
  */
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
