@@ -5,7 +5,6 @@ import { afterAll, describe, expect, test } from "vitest";
 import { readDataset } from "../../../src/data/reader.js";
 import type { Dataset } from "../../../src/data/types.js";
 import { DataError } from "../../../src/errors.js";
-import { datasetOf } from "./dataset-of.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "permafrost-reader-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -221,11 +220,6 @@ describe("what is read", () => {
       const pieces = await readDataset("-", { requireLabels: true, stdin });
       expect(alike(pieces)).toEqual(alike(whole));
     }
-  });
-
-  test("rows in memory", () => {
-    const dataset = datasetOf("train", [{ text: "a", text_b: "b", label: 0 }], { requireLabels: true });
-    expect(dataset.examples).toEqual([{ text: "a", textB: "b", label: 0 }]);
   });
 });
 
