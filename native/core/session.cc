@@ -304,16 +304,7 @@ StepResults Session::run_steps(const StepChunk& chunk) {
     const auto& rows = chunk.rows[chunk.rows.size() == 1 ? 0 : i];
     runs.push_back({&chunk, i, &w, prefetch(w, chunk.dataset, rows, &results.cache_hits, &results.cache_misses), &results});
   }
-  const bool choice = K > 1 && model_.pool().threads() > 1;
-  const LanePace::Way way = choice ? pace_.next() : LanePace::in_turn;
-  const Clock::time_point lanes_begin = Clock::now();
-  if (way == LanePace::side_by_side) {
-    model_.pool().run(int(K), [&](int i, int) { run_lane(runs[size_t(i)], runs[size_t(i)].worker->serial); });
-  } else {
-    for (LaneRun& run : runs) run_lane(run, model_.pool());
-  }
-  const bool all = std::all_of(results.completed.begin(), results.completed.end(), [&](int32_t done) { return size_t(done) == steps; });
-  if (choice && all) pace_.took(way, int(K), int64_t(steps), since(lanes_begin));
+  model_.pool().lead(int(K), [&](int i, ThreadPool& crew) { run_lane(runs[size_t(i)], crew); });
   for (const LaneRun& run : runs) {
     results.tokens += run.tokens;
     results.cancelled = results.cancelled || run.cancelled;

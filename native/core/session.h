@@ -1,8 +1,8 @@
 // session.h — K lanes trained over the datasets of one model: compiles their plans, feeds them batches, keeps the clock.
 //
 // Work comes in bounded chunks of steps; a cancel is seen between two ops and leaves parameters at the last completed
-// step. Lanes never influence each other: each has the bits it would have alone. Several lanes on several threads run either
-// in turn, each with all threads, or side by side with a thread each: whichever is faster here, as measured (LanePace).
+// step. Lanes never influence each other: each has the bits it would have alone. Several lanes run side by side, a thread
+// each, and threads that have none, or whose lane is done, help with the others' ops (ThreadPool::lead).
 #pragma once
 
 #include <array>
@@ -49,35 +49,6 @@ struct GradientResults {
   std::vector<std::vector<float>> gradients;  // dense, also of embedding tables
 };
 
-// Which way of running several lanes is faster. In turn, a step has the caches and the memory's bandwidth to itself, and
-// nobody waits for the slowest lane; side by side, no thread waits for another inside a step. On two AVX2 cores
-// MiniLM's trials took a tenth to a third less time in turn; elsewhere nobody has looked. So both are tried, then one is
-// taken, as long as the number of lanes stays: results do not depend on it.
-class LanePace {
- public:
-  enum Way { in_turn, side_by_side };
-  Way next() const {
-    if (steps_[in_turn] < kTried) return in_turn;
-    if (steps_[side_by_side] < kTried) return side_by_side;
-    return seconds_[side_by_side] / double(steps_[side_by_side]) < seconds_[in_turn] / double(steps_[in_turn]) ? side_by_side : in_turn;
-  }
-  // Of `lanes` that all took `steps`. Another number than last time begins anew: a step of theirs takes another time.
-  void took(Way way, int lanes, int64_t steps, double seconds) {
-    const bool warm = lanes == lanes_;  // the first steps of lanes also touch their memory for the first time
-    if (!warm) *this = {};
-    lanes_ = lanes;
-    if (!warm || steps_[way] >= kTried) return;
-    steps_[way] += steps;
-    seconds_[way] += seconds;
-  }
-
- private:
-  static constexpr int64_t kTried = 8;  // steps
-  int lanes_ = 0;
-  int64_t steps_[2] = {0, 0};
-  double seconds_[2] = {0, 0};
-};
-
 class Session {
  public:
   // `in_place`: one lane (ERR_RANGE) trains the model's weights; no other session of the model may be alive, and none can be
@@ -110,7 +81,6 @@ class Session {
     int64_t capacity_T = 0, capacity_B = 0;
     Batch batch;
     std::vector<const float*> prefix;
-    ThreadPool serial{1};  // its scratch, when lanes run side by side
     Profile profile;
   };
   struct LaneRun;
@@ -134,7 +104,6 @@ class Session {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<bool> cancel_{false};
   Profile prefix_profile_;
-  LanePace pace_;
 };
 
 }  // namespace permafrost

@@ -1,12 +1,15 @@
 // thread_pool.cc — the threads behind thread_pool.h.
 //
-// One loop at a time: run() publishes it under a new epoch, everybody claims tasks from one atomic counter, and the
-// caller closes the gate and waits until no worker is inside: a worker that woke too late is not waited for. Workers spin
-// for about kSpins pauses after their last loop, because the ops of a step follow each other within microseconds, then
-// sleep on a condition variable, so that an idle session costs nothing.
-// Not here: work stealing, priorities, nesting. Check: ctest -R thread_pool.
+// A loop is published under a new epoch, its gate lets as many workers in as it has use for, they claim tasks from its atomic
+// counter, who finds none left shuts the gate, and who opened it waits until nobody is inside: a worker that woke too late
+// is not waited for. Each thread has a place for one loop, and the items of lead() have one more, which workers look at
+// first: a thread with an item is busy with it and opens loops of its own. Workers spin for about kSpins pauses after their
+// last look around, because the ops of a step follow each other within microseconds, then sleep on a condition variable, so
+// that an idle session costs nothing.
+// Check: tests/native/test_thread_pool.cc.
 #include "thread_pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -16,10 +19,13 @@
 #include <new>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
+#elif defined(_M_ARM64)
+#include <intrin.h>
 #endif
 
 #include "error.h"
@@ -34,8 +40,10 @@ constexpr int kSpins = 2000;
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
   _mm_pause();
-#elif defined(__aarch64__) && !defined(_MSC_VER)
-  asm volatile("yield");
+#elif defined(_M_ARM64)
+  __isb(_ARM64_BARRIER_SY);
+#elif defined(__aarch64__)
+  asm volatile("isb");  // some tens of cycles, where `yield` is one (rust-lang/rust#84725)
 #endif
 }
 
@@ -56,87 +64,134 @@ struct Block {
 }  // namespace
 
 struct ThreadPool::Impl {
-  static constexpr uint32_t kOpen = 1u << 31;
   using Task = std::function<void(int, int)>;
 
-  int threads = 1;
+  // A gate: kOpen while workers may enter, plus how many may be inside at once times kRoom, plus how many are.
+  static constexpr uint32_t kOpen = 1u << 31, kRoom = 1u << 15;
+  static uint32_t inside(uint32_t gate) { return gate % kRoom; }
+  static uint32_t room(uint32_t gate) { return gate % kOpen / kRoom; }
+
+  struct alignas(64) Loop {
+    // Written while the gate is shut and nobody inside.
+    const Task* task = nullptr;
+    int tasks = 0;
+    std::exception_ptr error;  // the first one thrown by a task; under mutex
+    alignas(64) std::atomic<int> next{0};
+    alignas(64) std::atomic<uint32_t> gate{0};
+  };
+
+  explicit Impl(int threads) : threads(threads), loops(size_t(threads) + 1), scratch(size_t(threads)), shared(size_t(threads)) {}
+
+  const int threads;
+  std::vector<Loop> loops;  // one for each thread, then the items of lead()
+  std::vector<Block> scratch, shared;
+  std::vector<std::unique_ptr<ThreadPool>> crews;  // by the thread that leads
+  std::atomic<int> leading{0};                     // items that have not ended
   std::vector<std::thread> workers;
-  std::vector<Block> scratch;  // one for each thread, then the shared one
 
-  // The loop in progress. Written by run() before `epoch` moves, read by workers after they saw it move.
-  const Task* task = nullptr;
-  int tasks = 0;
-  std::atomic<int> next{0};
-  std::atomic<uint32_t> gate{0};  // kOpen while workers may enter, plus how many are inside
+  // A worker says that it sleeps and then looks at the epoch once more; who publishes moves the epoch and then looks for
+  // sleepers: in one order for all, so one of them sees the other.
   std::atomic<uint32_t> epoch{0};
+  std::atomic<int> sleeping{0};
   std::atomic<bool> stop{false};
-
   std::mutex mutex;
   std::condition_variable wake;
-  int sleeping = 0;  // under mutex
-  std::exception_ptr error;  // the first one thrown by a task; under mutex
 
-  void drain(int thread) {
-    for (int i = next.fetch_add(1, std::memory_order_relaxed); i < tasks; i = next.fetch_add(1, std::memory_order_relaxed)) {
+  Loop& items() { return loops.back(); }
+
+  // Tasks until none is left; then nobody need enter any more.
+  void drain(Loop& loop, int thread) {
+    for (int i = loop.next.fetch_add(1, std::memory_order_relaxed); i < loop.tasks; i = loop.next.fetch_add(1, std::memory_order_relaxed)) {
       try {
-        (*task)(i, thread);
+        (*loop.task)(i, thread);
       } catch (...) {
         std::lock_guard<std::mutex> lock(mutex);
-        if (!error) error = std::current_exception();
-        next.store(tasks, std::memory_order_relaxed);
+        if (!loop.error) loop.error = std::current_exception();
+        loop.next.store(loop.tasks, std::memory_order_relaxed);
       }
     }
+    loop.gate.fetch_and(~kOpen, std::memory_order_acq_rel);
   }
 
-  void work(int thread) {
-    uint32_t seen = 0;
-    for (;;) {
-      for (int spin = 0; spin < kSpins && epoch.load(std::memory_order_acquire) == seen; ++spin) pause();
-      if (epoch.load(std::memory_order_acquire) == seen) {
-        std::unique_lock<std::mutex> lock(mutex);
-        ++sleeping;
-        wake.wait(lock, [&] { return epoch.load(std::memory_order_acquire) != seen; });
-        --sleeping;
-      }
-      seen = epoch.load(std::memory_order_acquire);
-      if (stop.load(std::memory_order_acquire)) return;
-      if (!enter()) continue;
-      drain(thread);
-      gate.fetch_sub(1, std::memory_order_acq_rel);
-    }
-  }
-
-  bool enter() {
-    uint32_t g = gate.load(std::memory_order_relaxed);
-    while (g & kOpen)
-      if (gate.compare_exchange_weak(g, g + 1, std::memory_order_acq_rel)) return true;
+  static bool enter(Loop& loop) {
+    uint32_t g = loop.gate.load(std::memory_order_relaxed);
+    while (g & kOpen && inside(g) < room(g))
+      if (loop.gate.compare_exchange_weak(g, g + 1, std::memory_order_acq_rel)) return true;
     return false;
   }
 
-  // A worker that is about to sleep holds the mutex between its last look at `epoch` and the wait, so moving the epoch
-  // under the mutex cannot be missed.
-  void publish() {
-    bool asleep;
-    {
-      std::lock_guard<std::mutex> lock(mutex);
-      epoch.fetch_add(1, std::memory_order_acq_rel);
-      asleep = sleeping > 0;
+  // Tasks of whatever is open, items first, then other threads' loops from the next thread's on.
+  void help(int thread) {
+    for (int k = 0; k < threads; ++k) {
+      Loop& loop = k == 0 ? items() : loops[size_t((thread + k) % threads)];
+      if (!enter(loop)) continue;
+      drain(loop, thread);
+      loop.gate.fetch_sub(1, std::memory_order_acq_rel);
     }
-    if (asleep) wake.notify_all();
+  }
+
+  // Whether the epoch moved within kSpins pauses.
+  bool moved(uint32_t seen) {
+    for (int spin = 0; spin < kSpins; ++spin) {
+      if (epoch.load(std::memory_order_acquire) != seen) return true;
+      pause();
+    }
+    return false;
+  }
+
+  void work(int thread) {
+    for (uint32_t seen = 0;;) {
+      if (!moved(seen)) {
+        std::unique_lock<std::mutex> lock(mutex);
+        sleeping.fetch_add(1);
+        wake.wait(lock, [&] { return epoch.load() != seen; });
+        sleeping.fetch_sub(1);
+      }
+      seen = epoch.load(std::memory_order_acquire);
+      if (stop.load(std::memory_order_acquire)) return;
+      help(thread);
+    }
+  }
+
+  void publish(int wanted) {
+    epoch.fetch_add(1);
+    const int asleep = sleeping.load();
+    if (asleep == 0) return;
+    // A sleeper holds the mutex between its last look and the wait.
+    { std::lock_guard<std::mutex> lock(mutex); }
+    if (wanted >= asleep) wake.notify_all();
+    else
+      for (int i = 0; i < wanted; ++i) wake.notify_one();
+  }
+
+  // Runs the loop on `self` and on up to `helpers` that come; `idle` is called again and again while they still have tasks of
+  // it. The first exception of a task.
+  template <class Idle>
+  std::exception_ptr run(Loop& loop, int self, int helpers, int tasks, const Task& task, Idle idle) {
+    loop.task = &task;
+    loop.tasks = tasks;
+    loop.next.store(0, std::memory_order_relaxed);
+    loop.gate.store(kOpen + uint32_t(helpers) * kRoom, std::memory_order_release);
+    publish(helpers);
+    drain(loop, self);
+    while (inside(loop.gate.load(std::memory_order_acquire)) != 0) idle();
+    return std::exchange(loop.error, nullptr);
   }
 
   ~Impl() {
     stop.store(true, std::memory_order_release);
-    publish();
+    publish(threads);
     for (std::thread& t : workers) t.join();
   }
 };
 
-ThreadPool::ThreadPool(int threads) : impl_(new Impl) {
-  impl_->threads = threads < 1 ? 1 : threads;
-  impl_->scratch.resize(size_t(impl_->threads) + 1);
+ThreadPool::ThreadPool(Impl& impl, int self) : impl_(&impl), self_(self) {}
+
+ThreadPool::ThreadPool(int threads) : owned_(new Impl(threads < 1 ? 1 : threads)), impl_(owned_.get()) {
+  Impl& p = *impl_;
+  for (int t = 0; t < p.threads; ++t) p.crews.emplace_back(new ThreadPool(p, t));
   try {
-    for (int t = 1; t < impl_->threads; ++t) impl_->workers.emplace_back([impl = impl_.get(), t] { impl->work(t); });
+    for (int t = 1; t < p.threads; ++t) p.workers.emplace_back([impl = impl_, t] { impl->work(t); });
   } catch (const std::system_error& e) {
     fail("ERR_RANGE", "threads: expected a number this machine can start, received ", threads, " (", e.what(), ")");
   }
@@ -146,30 +201,49 @@ ThreadPool::~ThreadPool() = default;
 
 int ThreadPool::threads() const { return impl_->threads; }
 
+int ThreadPool::share() const {
+  const int leading = impl_->leading.load(std::memory_order_relaxed);
+  return leading <= 1 ? impl_->threads : (impl_->threads + leading - 1) / leading;
+}
+
 void ThreadPool::run(int tasks, const std::function<void(int task, int thread)>& fn) {
   if (tasks <= 0) return;
   Impl& p = *impl_;
-  if (p.threads == 1 || tasks == 1) {
-    for (int i = 0; i < tasks; ++i) fn(i, 0);
+  // No more than its share: the next leader wants help too.
+  const int helpers = std::min(tasks, share()) - 1;
+  if (helpers == 0) {
+    for (int i = 0; i < tasks; ++i) fn(i, self_);
     return;
   }
-  p.task = &fn;
-  p.tasks = tasks;
-  p.error = nullptr;
-  p.next.store(0, std::memory_order_relaxed);
-  p.gate.store(Impl::kOpen, std::memory_order_release);
-  p.publish();
-  p.drain(0);
-  p.gate.fetch_and(~Impl::kOpen, std::memory_order_acq_rel);
   // The rest is at most one task long; yield after a while, for machines with fewer free cores than threads.
-  for (int spin = 0; p.gate.load(std::memory_order_acquire) != 0; ++spin) {
-    if (spin < kSpins) pause();
+  const std::exception_ptr error = p.run(p.loops[size_t(self_)], self_, helpers, tasks, fn, [spin = 0]() mutable {
+    if (spin++ < kSpins) pause();
     else std::this_thread::yield();
+  });
+  if (error) std::rethrow_exception(error);
+}
+
+void ThreadPool::lead(int items, const std::function<void(int item, ThreadPool& crew)>& fn) {
+  Impl& p = *impl_;
+  if (p.threads == 1 || items <= 1) {
+    for (int i = 0; i < items; ++i) fn(i, *this);
+    return;
   }
-  if (p.error) std::rethrow_exception(p.error);
+  const Impl::Task item = [&](int i, int thread) {
+    fn(i, *p.crews[size_t(thread)]);
+    p.leading.fetch_sub(1, std::memory_order_relaxed);
+  };
+  p.leading.store(items, std::memory_order_relaxed);
+  const std::exception_ptr error = p.run(p.items(), self_, std::min(items, p.threads) - 1, items, item, [&] {
+    const uint32_t seen = p.epoch.load(std::memory_order_acquire);
+    p.help(self_);
+    if (!p.moved(seen)) std::this_thread::yield();
+  });
+  p.leading.store(0, std::memory_order_relaxed);
+  if (error) std::rethrow_exception(error);
 }
 
 void* ThreadPool::scratch(int thread, size_t bytes) { return impl_->scratch[size_t(thread)].at_least(bytes); }
-void* ThreadPool::shared_scratch(size_t bytes) { return impl_->scratch.back().at_least(bytes); }
+void* ThreadPool::shared_scratch(size_t bytes) { return impl_->shared[size_t(self_)].at_least(bytes); }
 
 }  // namespace permafrost

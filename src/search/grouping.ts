@@ -1,7 +1,8 @@
 /**
- * Which queued trials run together. The lanes of a session wait for the slowest of them, so trials of similar cost share
- * one, and where their number leaves lanes idle the cheapest are left. What a trial gives does not depend on its company,
- * so this decides time alone.
+ * Which queued trials run together. The lanes of a session wait for the slowest of them every few steps, and a thread that
+ * helps with another's lane does less than one with its own: so trials of similar cost share a session, and where their
+ * number leaves lanes empty the cheapest are left. What a trial gives does not depend on its company, so this decides time
+ * alone.
  *
  * A time limit may end the search before all groups have run. The randomised arm must then still be a sample of the whole
  * space, and not of its cheap part: groups run in the order of the turns of their first members. Which member is first is
@@ -16,8 +17,8 @@ import { decodeRates } from "./space.js";
  * The trials to run next, as ids; none when the next is an optimised one: those run in the order they are proposed in.
  *
  * Holding a proposal back until one of its depth comes would make it stale. Giving the later proposals of a group the
- * first's `freeze_to` fills two lanes better (simulated at 60 trials: 97–99 % instead of 84–94 %), but the study then tries
- * fewer depths, and what it found was no better, by trend worse (−.0007 ± .0005 of accuracy, 80 pairs of studies).
+ * first's `freeze_to` makes lanes of like cost, but the study then tries fewer depths, and what it found was no better, by
+ * trend worse (−.0007 ± .0005 of accuracy, 80 pairs of simulated studies).
  *
  * @param queued in the order of turns.
  */

@@ -275,9 +275,9 @@ describe("lanes", () => {
     for (const problem of [tiny, wide]) await threeEqualEachAlone(problem, ...how);
   });
 
-  // The core runs lanes in turn for the first 8 steps it times, side by side for the next 8, then the faster way: all are in
-  // here, and which one was taken cannot be seen.
-  test.each(precisions)("in turn, side by side, and as the core then chooses (%s)", async (precision) => {
+  // Threads without a lane, and those whose lane is done, help with the others' ops: when they come is chance.
+  const helpers = precisions.flatMap((precision) => [2, 5].map((threads) => [precision, threads] as const));
+  test.each(helpers)("side by side, with help (%s, %i threads)", async (precision, threads) => {
     const specs = threeLanes(tiny);
     const [S, G] = [3, tiny.spec.numLayers + 2];
     const steps = tiny.steps.slice(0, S);
@@ -297,7 +297,7 @@ describe("lanes", () => {
       }
       return { own, weights: bitsOf(await readAll(model, session, 0)) };
     };
-    await withModel(tiny, { threads: 2 }, async (model, dataset) => {
+    await withModel(tiny, { threads }, async (model, dataset) => {
       const together = await losses(model, dataset, [0, 1, 2]);
       for (const lane of [0, 1, 2]) {
         expect(together.own[lane]).toEqual((await losses(model, dataset, [lane])).own[0]);

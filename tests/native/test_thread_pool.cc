@@ -1,6 +1,8 @@
-// test_thread_pool.cc — every task once, scratch that does not overlap, exceptions that arrive.
+// test_thread_pool.cc — every task and item once, threads that help, scratch that does not overlap, exceptions that arrive.
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #include "op_test.h"
 
@@ -22,6 +24,77 @@ TEST(thread_pool, every_task_once) {
       for (const auto& count : seen) t.expect(count == 1, "a task ran twice or never");
       t.expect(!bad_thread, "thread outside [0, threads)");
     }
+  }
+}
+
+TEST(thread_pool, every_item_and_its_tasks_once) {
+  for (int threads : {1, 2, 7}) {
+    ThreadPool pool(threads);
+    for (int items : {0, 1, 2, 3, 7, 20}) {
+      constexpr int kLoops = 40;
+      std::vector<std::atomic<int>> led(static_cast<size_t>(items)), seen(static_cast<size_t>(items) * kLoops * 11);
+      std::atomic<bool> bad{false};
+      pool.lead(items, [&](int item, ThreadPool& crew) {
+        led[size_t(item)] += 1;
+        for (int loop = 0; loop < kLoops; ++loop) {
+          auto* shared = static_cast<int*>(crew.shared_scratch(sizeof(int)));
+          *shared = item * kLoops + loop;
+          crew.run(loop % 11, [&](int task, int thread) {
+            seen[size_t((item * kLoops + loop) * 11 + task)] += 1;
+            if (thread < 0 || thread >= threads || *shared != item * kLoops + loop) bad = true;
+          });
+          if (crew.share() < 1 || crew.share() > threads) bad = true;
+        }
+      });
+      for (const auto& count : led) t.expect(count == 1, "an item ran twice or never");
+      for (size_t i = 0; i < seen.size(); ++i) t.expect(seen[i] == (int(i % 11) < int(i / 11) % kLoops % 11), "a task of an item ran twice or never");
+      t.expect(!bad, "thread outside [0, threads), scratch of another item, or a share outside [1, threads]");
+      t.expect(pool.share() == threads, "alone, a loop may count on every thread");
+    }
+  }
+}
+
+// Two tasks that wait for each other end only if two threads run them.
+static bool helped(ThreadPool& pool) {
+  std::atomic<int> here{0};
+  std::atomic<bool> met{true};
+  pool.run(2, [&](int, int) {
+    here += 1;
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (here < 2 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+    if (here < 2) met = false;
+  });
+  return met;
+}
+
+TEST(thread_pool, threads_without_an_item_help) {
+  ThreadPool pool(3);
+  t.expect(helped(pool), "nobody helped with a loop");
+  std::atomic<int> alone{0};
+  // Item 0 ends at once, on whichever thread; two lead, and the third never has an item.
+  for (int round = 0; round < 20; ++round)
+    pool.lead(3, [&](int item, ThreadPool& crew) {
+      if (item > 0 && !helped(crew)) alone += 1;
+    });
+  t.expect(alone == 0, "nobody helped with the loop of an item");
+}
+
+TEST(thread_pool, exception_of_an_item_arrives) {
+  for (int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    bool caught = false;
+    try {
+      pool.lead(9, [&](int item, ThreadPool& crew) {
+        crew.run(8, [&](int task, int) {
+          if (item == 4 && task == 5) throw std::runtime_error("task 5 of item 4");
+        });
+      });
+    } catch (const std::runtime_error& error) {
+      caught = std::string(error.what()) == "task 5 of item 4";
+    }
+    std::atomic<int> after{0};
+    pool.run(10, [&](int, int) { ++after; });
+    t.expect(caught && after == 10 && pool.share() == threads, "exception lost, or the pool did not survive it");
   }
 }
 

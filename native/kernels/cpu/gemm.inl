@@ -111,7 +111,7 @@ static void run_gemm(const Gemm& g, ThreadPool& pool) {
   static const Tiles<kMac, kLayout, Strides::packed, 2> tiles;
   const int units = units_of<kFactor>(g.depth);
   const int all_panels = (g.cols + kNR - 1) / kNR;
-  const Cut how = cut(g, pool.threads());
+  const Cut how = cut(g, pool.share());
 
   pool.run(how.row_tasks * how.group_tasks, [&](int task, int thread) {
     const int row_begin = task % how.row_tasks * how.rows, row_end = imin(g.rows, row_begin + how.rows);

@@ -13,7 +13,7 @@ static const float* a_rows(const float* x, int M, int depth, ThreadPool& pool) {
   if (kFactor == Factor::f32) return x;
   const int units = units_of<kFactor>(depth);
   float* a = static_cast<float*>(pool.shared_scratch(sizeof(float) * size_t(M) * size_t(units)));
-  const int each = imax(8, (M + 4 * pool.threads() - 1) / (4 * pool.threads()));
+  const int tasks = 4 * pool.share(), each = imax(8, (M + tasks - 1) / tasks);
   pool.run((M + each - 1) / each, [&](int task, int) { pack_rows<kFactor>(a, x, depth, task * each, imin(M, (task + 1) * each)); });
   return a;
 }
@@ -42,6 +42,7 @@ static void backward_input(Gemm g, const float* dy, const float* w, int N, Threa
 
 // Rows of the batch whose column tiles are in scratch at once: bounds it at kTokens·N floats however large M is.
 constexpr int kTokens = 2 * kKC;
+constexpr int kTilesEach = (2 * 64 / int(sizeof(float)) + kMR - 1) / kMR;  // at least: two lines of a row of dy
 constexpr int kColumnRows = 32;  // rows packed, and summed while they are still in L1; a multiple of add_columns' four chains
 
 template <Factor kFactor>
@@ -55,7 +56,7 @@ static void backward_weight(float* dw, float* dbias, const float* dy, const floa
   memset(sums, 0, 4 * sizeof(float) * size_t(N));
   for (int begin = 0; begin < M || begin == 0; begin += kTokens * kWide) {
     const int depth = imin(kTokens * kWide, M - begin);
-    const int each = imax(1, (tiles + 4 * pool.threads() - 1) / (4 * pool.threads()));
+    const int tasks = 4 * pool.share(), each = imax(kTilesEach, (tiles + tasks - 1) / tasks);
     pool.run((tiles + each - 1) / each, [&](int task, int) {
       const int tile = task * each, col = tile * kMR, cols = imin(N - col, each * kMR);
       for (int row = 0; row < depth; row += kColumnRows) {

@@ -48,7 +48,7 @@ static void embedding_backward(float* drows, const float* dx, const int32_t* ord
                                ThreadPool& pool) {
   const int stripes = (C + kStripe - 1) / kStripe;
   // Word rows are many and mostly read once: several rows a task.
-  const int each = imax(1, U / (16 * pool.threads()));
+  const int each = imax(1, U / (16 * pool.share()));
   const int row_tasks = (U + each - 1) / each;
   pool.run(row_tasks * stripes, [&](int task, int) {
     const int first = task / stripes * each, c = task % stripes * kStripe;
