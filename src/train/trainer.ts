@@ -3,9 +3,10 @@
  * are here; the arithmetic is the core's. Each lane ends as it would alone: lanes share time, never values.
  */
 import { type BatchOptions, batches, numSteps, stepsPerEpoch } from "../data/batches.js";
-import type { LaneSpec, PlanDescription } from "../native/contract.js";
+import type { LaneSpec } from "../native/contract.js";
 import type { NativeSession } from "../native/session.js";
 import { type Evaluation, Lane, type LaneEnd, type LaneOptions, type StoppingOptions } from "./lane.js";
+import { type LaneCost, laneCost } from "./lane-cost.js";
 import { correctRows, type Scores, scores } from "./metrics.js";
 import { rungRows, rungSteps } from "./rungs.js";
 import { type ScheduleName, scheduleFactor, warmupSteps } from "./schedules.js";
@@ -65,15 +66,11 @@ export interface LaneOutcome {
   readonly best: Evaluation | null;
   /** Of the weights the lane ends with: the last, or with `loadBestModelAtEnd` the best. Null when it diverged. */
   readonly final: Evaluation | null;
-  /** Wall seconds, those of a chunk shared equally by the lanes that ran in it. */
+  /** Wall seconds, those of a chunk shared by its lanes as their FLOPs are: threads help with each other's lanes. */
   readonly seconds: number;
   /** Of its batches, special tokens included. */
   readonly tokens: number;
-  /**
-   * Of training, by the plan's formula, with the frozen prefix once a row: as with a cache that is empty at the beginning. So
-   * a configuration costs the same alone, beside others and after them, and whatever the cache holds: search and report compare
-   * costs. What was really computed is in `Trainer.totals`.
-   */
+  /** Of training, as `LaneCost` has it: the same whatever ran beside it and was cached. */
   readonly flops: number;
   readonly trainedParameters: number;
 }
@@ -87,6 +84,7 @@ export class Trainer implements AsyncDisposable {
   readonly #warm: number;
   readonly #rungs: readonly number[];
   readonly #lanes: readonly Lane[];
+  readonly #costs: readonly LaneCost[];
   #step = 0;
   #totals = NO_TOTALS;
 
@@ -107,6 +105,9 @@ export class Trainer implements AsyncDisposable {
     this.#warm = warmupSteps(options.warmupSteps, this.totalSteps);
     this.#rungs = rungSteps(this.totalSteps, this.stepsPerEpoch);
     this.#lanes = lanes.map((lane) => new Lane(lane, options));
+    const lengths = lengthsOf(task.splits.train.encoded.offsets);
+    const how = { stepsPerEpoch: this.stepsPerEpoch, cache: options.cache };
+    this.#costs = lanes.map((_, lane) => laneCost(session, lane, lengths, how));
   }
 
   static async open(task: Task, options: TrainerOptions, lanes: readonly LaneOptions[]): Promise<Trainer> {
@@ -130,7 +131,12 @@ export class Trainer implements AsyncDisposable {
       cache: options.cache,
       inPlace: options.inPlace ?? false,
     });
-    return new Trainer(task, options, lanes, session);
+    try {
+      return new Trainer(task, options, lanes, session);
+    } catch (error) {
+      await session.dispose();
+      throw error;
+    }
   }
 
   /** Steps taken by the lanes that are still active. */
@@ -176,7 +182,7 @@ export class Trainer implements AsyncDisposable {
 
   /** Parameters of a lane that receive updates. */
   trainedParameters(lane: number): number {
-    return this.session.describePlan({ lane, lengths: Int32Array.of(1), cached: false }).trainedParameters;
+    return this.#costs[lane]!.trainedParameters;
   }
 
   /** Trains every lane to its end. */
@@ -250,6 +256,11 @@ export class Trainer implements AsyncDisposable {
       },
       signal,
     );
+    const work = active.map((i, k) => {
+      const taken = results.completed[k]! + (results.diverged[k]! >= 0 ? 1 : 0);
+      return this.#costs[i]!.work(this.#step, this.#step + taken);
+    });
+    const allWork = work.reduce((sum, flops) => sum + flops, 0);
     for (const [k, i] of active.entries()) {
       const lane = this.#lanes[i]!;
       const completed = results.completed[k]!;
@@ -267,7 +278,7 @@ export class Trainer implements AsyncDisposable {
         lists[lists.length === 1 ? 0 : k]!.slice(0, completed),
         this.task.splits.train.encoded.offsets,
       );
-      lane.seconds += results.seconds / active.length;
+      lane.seconds += results.seconds * (allWork > 0 ? work[k]! / allWork : 1 / active.length);
       if (results.diverged[k]! >= 0) lane.end("diverged");
     }
     this.#step += steps;
@@ -345,12 +356,7 @@ export class Trainer implements AsyncDisposable {
 
   #outcome(i: number): LaneOutcome {
     const lane = this.#lanes[i]!;
-    const lengths = lengthsOf(this.task.splits.train.encoded.offsets);
-    const [whole, cached] = [false, true].map((cached) =>
-      this.session.describePlan({ lane: i, lengths, cached }),
-    ) as [PlanDescription, PlanDescription];
-    // FLOPs are linear in tokens, rows and squared lengths, so an epoch costs what its rows cost as one batch.
-    const epochs = lane.steps / this.stepsPerEpoch;
+    const { flops, trainedParameters } = this.#costs[i]!;
     return {
       state: lane.state,
       steps: lane.steps,
@@ -359,8 +365,8 @@ export class Trainer implements AsyncDisposable {
       final: this.#final(lane),
       seconds: lane.seconds,
       tokens: lane.tokens,
-      flops: cached.flops * epochs + (whole.flops - cached.flops) * Math.min(1, epochs),
-      trainedParameters: whole.trainedParameters,
+      flops: flops(lane.steps),
+      trainedParameters,
     };
   }
 }

@@ -181,6 +181,7 @@ describe("a trainer", () => {
     expect(totals.tokens).toBe(alone[0]!.totals.tokens + alone[1]!.totals.tokens);
     expect(outcomes.map(({ tokens }) => tokens)).toEqual(alone.map((one) => one.totals.tokens));
     expect(totals.flops).toBe(outcomes[0]!.flops + outcomes[1]!.flops); // of embeddings alone a prefix costs none
+    expect(outcomes[0]!.seconds + outcomes[1]!.seconds).toBeCloseTo(totals.seconds, 9);
     // What both have frozen runs once for the two.
     expect((await run({}, [deep, deep])).totals.flops).toBeLessThan(2 * outcomes[0]!.flops);
   });
