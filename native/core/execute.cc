@@ -22,7 +22,7 @@ class Runner {
     const size_t n = size_t(M) * size_t(o.n);
     ThreadPool& pool = r_.pool;
     switch (o.kind) {
-      case OpKind::prefix: return read_prefix(o);
+      case OpKind::prefix: return read_prefix(o, pool);
       case OpKind::embedding_forward: {
         const auto& e = r_.model.layout().embeddings;
         return k_.embedding_forward(out(o, 0), param(e.word), param(e.position), param(e.type), b.ids.data(), b.positions.data(),
@@ -96,15 +96,15 @@ class Runner {
     return {r_.batch.offsets.data(), int(r_.batch.shape.B), c_.heads, D, false, float(1.0 / std::sqrt(double(D)))};
   }
 
-  void read_prefix(const Op& o) const {
+  void read_prefix(const Op& o, ThreadPool& pool) const {
     float* y = out(o, 0);
     const bool per_row = o.rows == Rows::sequences;
     const size_t C = size_t(c_.hidden);
-    for (size_t b = 0; b < size_t(r_.batch.shape.B); ++b) {
-      const size_t begin = per_row ? b : size_t(r_.batch.offsets[b]);
-      const size_t count = per_row ? 1 : size_t(r_.batch.offsets[b + 1]) - begin;
+    pool.run(int(r_.batch.shape.B), [&](int b, int) {
+      const size_t begin = per_row ? size_t(b) : size_t(r_.batch.offsets[size_t(b)]);
+      const size_t count = per_row ? 1 : size_t(r_.batch.offsets[size_t(b) + 1]) - begin;
       std::memcpy(y + begin * C, r_.prefix[b], count * C * sizeof(float));
-    }
+    });
   }
 
   int64_t rows(Rows r) const { return row_count(r, r_.batch.shape.T, r_.batch.shape.B, c_.types); }
