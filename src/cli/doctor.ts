@@ -1,5 +1,6 @@
 import os from "node:os";
 import { addon, call } from "../native/call.js";
+import { machineThreads } from "../native/machine.js";
 import type { Context } from "./main.js";
 import { packageVersion } from "./version.js";
 
@@ -33,7 +34,7 @@ async function coreFacts() {
   const device = addon().listDevices()[0]!;
   const selfTest = await call("selfTest", () => addon().selfTest("auto"));
   return {
-    ...{ compiler, threads: device.threads },
+    ...{ compiler, threads: machineThreads() },
     kernels: device.isas.join(", "),
     bf16: device.bf16,
     selfTest,

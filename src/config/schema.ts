@@ -42,7 +42,7 @@ const machine = {
   threads: option(count(1).max(MOST_THREADS).optional(), {
     kind: "number",
     group: "machine",
-    doc: "threads of the core; default: the cores of the machine",
+    doc: "threads of the core; default: the cores this process may use",
   }),
   isa: option(z.enum(["auto", "avx512", "avx2", "portable", "ref"]).default("auto"), {
     kind: "string",
@@ -58,18 +58,18 @@ const prefixCache = {
     group: "machine",
     doc: "keep outputs of the frozen prefix per text, across epochs and trials; same bits either way",
   }),
-  cache_gib: option(z.number().min(0).max(MOST_CACHE_GIB).default(1), {
+  cache_gib: option(z.number().min(0).max(MOST_CACHE_GIB).optional(), {
     kind: "number",
     group: "machine",
-    doc: "memory the cache may take, GiB; what does not fit moves to a temporary file of up to 8 times as much",
+    doc: "memory the cache may take, GiB; what does not fit moves to a temporary file of up to 8 times as much; default: 1, or an eighth of the memory if that is less",
   }),
 };
 
 const encoding = {
-  max_length: option(count(2).default(128), {
+  max_length: option(count(2).optional(), {
     kind: "number",
     group: "data",
-    doc: "tokens a text is cut at, special tokens included",
+    doc: "tokens a text is cut at, special tokens included; default: what the model was trained with by permafrost, else 128",
   }),
   pooling: option(z.enum(["cls", "mean"]).optional(), {
     kind: "string",
@@ -370,11 +370,6 @@ export const searchOptions = {
 export const predictOptions = {
   ...model,
   ...encoding,
-  max_length: option(count(2).optional(), {
-    kind: "number",
-    group: "data",
-    doc: "tokens a text is cut at, special tokens included; default: what the model was trained with by permafrost, else 128",
-  }),
   ...machine,
 };
 

@@ -73,7 +73,7 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
         dataMeta(role as "train", split as Split, task),
       ),
       testReadAt: input.testReadAt,
-      options: printable(config),
+      options: printable({ ...config, maxLength: task.maxLength }),
       versions: {
         permafrost: addon().version().addon,
         node: process.versions.node,

@@ -1,7 +1,7 @@
 /** How many trials train at once, where nobody says. */
-import os from "node:os";
 import type { SearchConfig } from "../config/schema.js";
 import type { BertConfig } from "../models/types.js";
+import { machineMemory } from "../native/machine.js";
 import { threadsOf } from "../train/core-spec.js";
 import type { Task } from "../train/task.js";
 
@@ -13,12 +13,12 @@ const SHARE = 1 / 2;
  * the number decides which results a proposal knows, and a search that is repeated should know the same.
  */
 export function lanesOf(
-  config: Pick<SearchConfig, "lanes" | "threads" | "perDeviceTrainBatchSize" | "maxLength">,
-  { folder, native }: Pick<Task, "folder" | "native">,
+  config: Pick<SearchConfig, "lanes" | "threads" | "perDeviceTrainBatchSize">,
+  { folder, native, maxLength }: Pick<Task, "folder" | "native" | "maxLength">,
   memory = machineMemory(),
 ): number {
   if (config.lanes !== undefined) return config.lanes;
-  const tokens = config.perDeviceTrainBatchSize * config.maxLength;
+  const tokens = config.perDeviceTrainBatchSize * maxLength;
   const fit = Math.floor((SHARE * memory) / laneBytes(folder.config, native.description.parameters, tokens));
   return Math.max(1, Math.min(threadsOf(config), fit));
 }
@@ -34,10 +34,4 @@ function laneBytes(
 ): number {
   const kept = num_hidden_layers * (6 * hidden_size + intermediate_size);
   return 4 * (4 * parameters + tokens * kept);
-}
-
-/** Bytes; of a container, what it may use. */
-function machineMemory(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, os.totalmem()) : os.totalmem();
 }

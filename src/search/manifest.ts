@@ -14,7 +14,7 @@ export type Manifest = Readonly<Record<string, unknown>>;
 const NOT_RESULTS: ReadonlySet<string> = new Set<keyof SearchConfig>([
   ...(["model", "train", "validation", "test", "outputDir", "storage", "studyName", "saveDtype"] as const),
   ...(["threads", "isa", "cache", "cacheGib", "lanes", "perDeviceEvalBatchSize"] as const),
-  "pooling", // the folder's counts, which is that of the option where there is one
+  ...(["pooling", "maxLength"] as const), // the task's count, which are those of the options where there are any
   ...(["timeout", "resume", "force"] as const),
 ]);
 
@@ -54,6 +54,7 @@ export function manifestOf(task: Task, config: PlannedConfig): Manifest {
   const options = Object.entries(config).filter(([key]) => !NOT_RESULTS.has(key));
   return {
     ...modelIn(task),
+    max_length: task.maxLength,
     train: task.splits.train.encoded.hash,
     validation: task.splits.validation.encoded.hash,
     test: task.splits.test!.encoded.hash,

@@ -45,7 +45,12 @@ export function winnerModel(
         rates,
         ...trained,
         // A retraining's rows are in the order of its seed.
-        hyperparameters: hyperparametersOf({ ...config, seed, dataSeed: undefined }),
+        hyperparameters: hyperparametersOf({
+          ...config,
+          maxLength: task.maxLength,
+          seed,
+          dataSeed: undefined,
+        }),
         summary: `Fine-tuned with a learning rate for each layer, found by permafrost in ${spent.trials} trials; of ${spent.seeds} seeds this is the one best on validation.`,
       });
       return mark();

@@ -5,17 +5,18 @@ import { ConfigError } from "../errors.js";
 import type { ModelFolder } from "../models/types.js";
 import { addon } from "../native/call.js";
 import type { ModelSpec, Precision } from "../native/contract.js";
+import { machineMemory, machineThreads } from "../native/machine.js";
 
 export interface MachineOptions {
   readonly precision: Precision;
   readonly threads?: number | undefined;
   readonly isa: string;
   readonly cache: "auto" | "off";
-  readonly cacheGib: number;
+  /** @default 1, or an eighth of the memory where that is less */
+  readonly cacheGib?: number | undefined;
 }
 
-export const threadsOf = (options: Pick<MachineOptions, "threads">) =>
-  options.threads ?? os.availableParallelism();
+export const threadsOf = (options: Pick<MachineOptions, "threads">) => options.threads ?? machineThreads();
 
 /** @throws ConfigError ERR_CONFIG when this machine cannot run the kernels asked for. */
 export function coreSpec(
@@ -59,7 +60,8 @@ export function coreCacheBudget({
   cache,
   cacheGib,
 }: MachineOptions): Pick<ModelSpec, "cacheBytes" | "cacheFileBytes" | "cacheDirectory"> {
-  const bytes = cache === "off" ? 0 : Math.floor(cacheGib * 2 ** 30);
+  const gib = cacheGib ?? Math.min(1, machineMemory() / 2 ** 30 / 8);
+  const bytes = cache === "off" ? 0 : Math.floor(gib * 2 ** 30);
   return { cacheBytes: bytes, cacheFileBytes: 8 * bytes, cacheDirectory: spillDirectory() };
 }
 

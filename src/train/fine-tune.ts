@@ -141,7 +141,7 @@ export async function runFineTune(
     rates,
     validation,
     test,
-    hyperparameters: hyperparametersOf(config),
+    hyperparameters: hyperparametersOf({ ...config, maxLength: task.maxLength }),
     trainerState: stateFile(steps),
     results: {
       train,

@@ -12,7 +12,7 @@ export interface FolderOptions {
   readonly pooling?: Pooling | undefined;
   /** As of `loadModelFolder`. @default "required" */
   readonly classifier?: "required" | "optional";
-  /** @default what the folder's model was trained with, else 128: in prediction, as a training always says it */
+  /** @default what the folder's model was trained with, else 128 */
   readonly maxLength?: number | undefined;
 }
 

@@ -25,7 +25,6 @@ export interface Split {
 }
 
 export interface TaskOptions extends FolderOptions, MachineOptions {
-  readonly maxLength: number;
   readonly train: string;
   readonly validation: string;
   readonly test?: string | undefined;
@@ -58,6 +57,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
   const {
     folder: whole,
     tokenizer,
+    maxLength,
     notices: ofFolder,
   } = await openFolder({ ...options, classifier: "optional" });
   const { tensors: _, ...folder } = whole;
@@ -71,10 +71,10 @@ export async function openTask(options: TaskOptions): Promise<Task> {
   const encoded = Object.fromEntries(
     Object.entries(datasets).map(([name, dataset]) => [
       name,
-      encodeDataset(tokenizer, dataset, labels, options.maxLength),
+      encodeDataset(tokenizer, dataset, labels, maxLength),
     ]),
   ) as Record<SplitName, EncodedDataset>;
-  const notices = [...ofFolder, ...dataNotices(datasets, encoded, labels, options.maxLength)];
+  const notices = [...ofFolder, ...dataNotices(datasets, encoded, labels, maxLength)];
   const { tensors, initialised, notice } = initialiseModel(whole, labels.names, options.seed);
   const native = await NativeModel.create(
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },
@@ -89,7 +89,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     native,
     groups: groupsOf(folder.config),
     labels,
-    maxLength: options.maxLength,
+    maxLength,
     splits,
     notices: notice ? [notice, ...notices] : notices,
     overlaps: overlapsOf(datasets),

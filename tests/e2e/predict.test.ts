@@ -150,7 +150,7 @@ describe("texts", () => {
       { maxLength: 5 },
     ));
 
-  test("a model cuts texts where its training did, unless it is asked otherwise", async () => {
+  test("a model cuts texts where its training did, and a training that goes on from it, unless asked otherwise", async () => {
     const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl"), maxSteps: 1 };
     await fineTune({ ...files, maxLength: 5, outputDir: at("short") });
     const logits = async (options?: object) => {
@@ -162,6 +162,10 @@ describe("texts", () => {
     expect(await logits()).not.toEqual(await logits({ maxLength: 64 }));
     const { log } = await command('{"text":"cat dog sun moon"}', {}, "short");
     expect(log).toEqual(["1 of 1 texts were cut at 5 tokens"]);
+    await fineTune({ ...files, model: at("short"), outputDir: at("trained-on") });
+    await using again = await loadModel(at("trained-on"));
+    await again.predict(["cat dog sun moon"]);
+    expect(again.notices).toEqual(["1 of 1 texts were cut at 5 tokens"]);
   });
 
   test("the command says it on stderr, and what else is odd", async () => {

@@ -177,5 +177,5 @@ test("threads and cache: at most what the core takes", () => {
   expect(problems(() => resolve(trainOptions, { ...files, cache_gib: 1e9 }))).toContain("a number ≤ 1048575");
   // In bytes, and eight times as many for the temporary file.
   const { cacheGib } = resolve(trainOptions, { ...files, cache_gib: 1048575 }).config;
-  expect(8 * cacheGib * 2 ** 30).toBeLessThan(Number.MAX_SAFE_INTEGER);
+  expect(8 * cacheGib! * 2 ** 30).toBeLessThan(Number.MAX_SAFE_INTEGER);
 });

@@ -7,6 +7,7 @@ import type { Task } from "../../../src/train/task.js";
 const split = (hash: string) => ({ encoded: { hash } });
 const task = {
   folder: { hash: "weights", config: { hidden_dropout_prob: 0.1 }, pooling: "cls" },
+  maxLength: 128,
   splits: { train: split("a"), validation: split("b"), test: split("c") },
 } as unknown as Task;
 const files = { model: "m", train: "t", validation: "v", test: "x" };
@@ -29,13 +30,15 @@ test("files count by content, and the default of the randomised arm as the numbe
   expect(planned({ nTrials: 3, nRandomTrials: 9 })).toMatchObject({ nTrials: 3, nRandomTrials: 3 });
 });
 
-test("config.json counts with the weights: dropout is not in a tensor's shape", () => {
+test("config.json counts with the weights, as dropout is not in a tensor's shape; pooling and max_length as the task has them", () => {
   const with_ = (folder: object) =>
     manifestOf({ ...task, folder: { ...task.folder, ...folder } } as Task, planned());
   expect(with_({})).toEqual(manifest());
   expect(with_({ config: { hidden_dropout_prob: 0 } })).not.toEqual(manifest());
   expect(with_({ pooling: "mean" })).not.toEqual(manifest());
   expect(manifest({ pooling: "mean" })).toEqual(manifest()); // the folder as it was read has it
+  expect(manifestOf({ ...task, maxLength: 64 } as Task, planned())).not.toEqual(manifest());
+  expect(manifest({ maxLength: 64 })).toEqual(manifest()); // the task has it
 });
 
 test("a search that goes on has the sizes it was planned with, unless others are asked for", () => {
