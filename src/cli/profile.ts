@@ -4,6 +4,8 @@ import type { ProfileRow } from "../native/contract.js";
 /** The most this machine was measured to do. */
 export interface MachinePeak {
   readonly gflops: number;
+  /** Of linear layers, which alone have their products in bf16; with fp32 the same. */
+  readonly linearGflops: number;
   readonly gbps: number;
 }
 
@@ -15,8 +17,9 @@ type Column = readonly [heading: string, width: number, text: (row: ProfileRow) 
  */
 export function profileTable(rows: readonly ProfileRow[], peak?: MachinePeak): string[] {
   const seconds = sumOf(rows, (row) => row.seconds);
+  const gflops = ({ kind }: ProfileRow) => (kind.startsWith("linear_") ? peak!.linearGflops : peak!.gflops);
   const predicted = (row: ProfileRow) =>
-    Math.max(row.flops / (peak!.gflops * 1e9), row.bytes / (peak!.gbps * 1e9));
+    Math.max(row.flops / (gflops(row) * 1e9), row.bytes / (peak!.gbps * 1e9));
   const atPeak = (column: Column): Column[] => (peak ? [column] : []);
   const columns: Column[] = [
     ["calls", 9, (row) => String(row.calls)],
@@ -24,7 +27,7 @@ export function profileTable(rows: readonly ProfileRow[], peak?: MachinePeak): s
     ...atPeak(["predicted ms", 14, (row) => (predicted(row) * 1e3).toFixed(1)]),
     ["share", 9, (row) => percent(row.seconds / seconds)],
     ["GFLOP/s", 10, (row) => (row.flops > 0 ? rate(row.flops, row).toFixed(0) : "")],
-    ...atPeak(["of peak", 9, (row) => (row.flops > 0 ? percent(rate(row.flops, row) / peak!.gflops) : "")]),
+    ...atPeak(["of peak", 9, (row) => (row.flops > 0 ? percent(rate(row.flops, row) / gflops(row)) : "")]),
     ["GB/s", 8, (row) => rate(row.bytes, row).toFixed(1)],
     ...atPeak(["of peak", 9, (row) => percent(rate(row.bytes, row) / peak!.gbps)]),
   ];
@@ -41,11 +44,15 @@ export function profileTable(rows: readonly ProfileRow[], peak?: MachinePeak): s
   return [
     ...table,
     `measured ${(seconds * 1e3).toFixed(1)} ms, predicted ${(whole * 1e3).toFixed(1)} ms at this machine's peak of ` +
-      `${peak.gflops.toFixed(0)} GFLOP/s and ${peak.gbps.toFixed(1)} GB/s`,
+      `${peaks(peak)} GFLOP/s and ${peak.gbps.toFixed(1)} GB/s`,
     ...(cached ? ["over 100 % of the memory's peak: served by the processor's caches"] : []),
   ];
 }
 
+const peaks = ({ gflops, linearGflops }: MachinePeak) =>
+  linearGflops === gflops
+    ? gflops.toFixed(0)
+    : `${linearGflops.toFixed(0)} (linear layers) and ${gflops.toFixed(0)}`;
 const sumOf = (rows: readonly ProfileRow[], value: (row: ProfileRow) => number) =>
   rows.reduce((sum, row) => sum + value(row), 0);
 /** Billions a second; 0 for what took no time. */

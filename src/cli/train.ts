@@ -47,7 +47,11 @@ export async function trainCommand(
   for (const line of cacheLines(result.cache)) terminal.out(line);
   terminal.out(`written to ${result.outputDir}`);
   if (peak) {
-    const ceiling = { gflops: peak[config.precision] / 1e9, gbps: peak.stream / 1e9 };
+    const ceiling = {
+      gflops: peak.fp32 / 1e9,
+      linearGflops: peak[config.precision] / 1e9,
+      gbps: peak.stream / 1e9,
+    };
     for (const line of profileTable(rows, ceiling)) terminal.out(line);
   }
 }

@@ -19,7 +19,7 @@ test("the largest time first, with rates", () => {
 });
 
 test("beside the machine's peak: shares of it, and the time of the scarcer of arithmetic and memory", () => {
-  const table = profileTable(rows, { gflops: 125, gbps: 20 });
+  const table = profileTable(rows, { gflops: 125, linearGflops: 125, gbps: 20 });
   expect(`\n${table.join("\n")}\n`).toMatchInlineSnapshot(`
     "
     operation                       calls         ms  predicted ms    share   GFLOP/s  of peak    GB/s  of peak
@@ -32,13 +32,21 @@ test("beside the machine's peak: shares of it, and the time of the scarcer of ar
 });
 
 test("more than the peak of memory is explained, when there is any", () => {
-  const said = (gbps: number) => profileTable(rows, { gflops: 125, gbps }).at(-1);
+  const said = (gbps: number) => profileTable(rows, { gflops: 125, linearGflops: 125, gbps }).at(-1);
   expect(said(19)).toMatch(/caches/);
   expect(said(20)).not.toMatch(/caches/);
 });
 
+test("products in bf16: linear layers beside its peak, the rest beside fp32's", () => {
+  const attention = { kind: "attention_forward", calls: 1, seconds: 0.1, flops: 1e9, bytes: 0 };
+  const table = profileTable([...rows, attention], { gflops: 100, linearGflops: 200, gbps: 20 }).join("\n");
+  expect(table).toMatch(/^linear_forward .* 250\.0 .* 50\.0 %/m);
+  expect(table).toMatch(/^attention_forward .* 10\.0 .* 10\.0 %/m);
+  expect(table).toContain("peak of 200 (linear layers) and 100 GFLOP/s");
+});
+
 test("nothing ran, or ran in no time: no NaN", () => {
-  expect(profileTable([], { gflops: 1, gbps: 1 }).join()).not.toMatch(/NaN|Infinity/);
+  expect(profileTable([], { gflops: 1, linearGflops: 1, gbps: 1 }).join()).not.toMatch(/NaN|Infinity/);
   const instant = { kind: "x", calls: 1, seconds: 0, flops: 1, bytes: 1 };
   expect(profileTable([instant]).join()).not.toMatch(/NaN|Infinity/);
 });
