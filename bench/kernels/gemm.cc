@@ -37,18 +37,29 @@ int main(int argc, char** argv) {
         const auto forward = [&](const kernels::KernelTable& t, float* to) {
           t.linear_forward(to, x.data(), weight, nullptr, M, s.n, s.k, precision, bench.pool);
         };
+        const auto backward_input = [&](const kernels::KernelTable& t, float* to) {
+          t.linear_backward_input(to, dy.data(), w.data(), M, s.n, s.k, false, precision, bench.pool);
+        };
+        const auto backward_weight = [&](const kernels::KernelTable& t, float* to) {
+          t.linear_backward_weight(to, nullptr, dy.data(), x.data(), M, s.n, s.k, precision, bench.pool);
+        };
         if (M == 64) {
-          std::vector<float> got(y.size()), expected(y.size());
-          forward(fast, got.data());
-          forward(ref, expected.data());
-          lab::check(s.name, got, expected, 1e-4);
+          const auto check = [&](const auto& op, size_t size) {
+            std::vector<float> got(size), expected(size);
+            op(fast, got.data());
+            op(ref, expected.data());
+            lab::check(s.name, got, expected, 1e-4);
+          };
+          check(forward, y.size());
+          check(backward_input, dx.size());
+          check(backward_weight, dw.size());
         }
         // Beside each row: a machine that others use has another ceiling a minute later.
         const double top = measure_arithmetic(fast, bench.pool, precision);
         const double seconds[] = {
             lab::median_seconds([&] { forward(fast, y.data()); }),
-            lab::median_seconds([&] { fast.linear_backward_input(dx.data(), dy.data(), w.data(), M, s.n, s.k, false, precision, bench.pool); }),
-            lab::median_seconds([&] { fast.linear_backward_weight(dw.data(), nullptr, dy.data(), x.data(), M, s.n, s.k, precision, bench.pool); })};
+            lab::median_seconds([&] { backward_input(fast, dx.data()); }),
+            lab::median_seconds([&] { backward_weight(fast, dw.data()); })};
         const double work = 2.0 * M * s.n * s.k;
         std::printf("%-12s %6d %9.0f", s.name, M, top / 1e9);
         for (double t : seconds) std::printf(" %9.0f", work / t / 1e9);

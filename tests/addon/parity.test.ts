@@ -23,6 +23,13 @@ import { Comparison, isKeyBias, mismatch, scalarMismatch } from "../golden/rule.
 
 const { meta, tensors } = readTiny();
 
+test.skipIf(process.env.PERMAFROST_ISA)("auto takes the best table of this machine", async () => {
+  const model = await native.createModel(modelSpec(meta.config), weightsOf(tensors, "cls"));
+  const best = ["avx512", "avx2", "portable"].find((isa) => kernelTables.includes(isa));
+  expect(native.describeModel(model).isa).toBe(best);
+  await native.dispose(model);
+});
+
 describe.each(kernelTables)("%s", (isa) => {
   const models = new Map<string, Promise<ModelHandle>>();
   const datasets = new Map<string, number>();

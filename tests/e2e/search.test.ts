@@ -14,6 +14,7 @@ import { SqliteStore } from "../../src/study/stores/sqlite.js";
 import { armOf } from "../../src/study/study.js";
 import { turnsOf } from "../../src/study/turns.js";
 import type { TrialRecord } from "../../src/study/types.js";
+import type { CacheUse } from "../../src/train/totals.js";
 import { timeless, timelessComparison } from "./timeless.js";
 import { writeProblem } from "./tiny.js";
 
@@ -164,6 +165,12 @@ test("30 trials: every arm runs, TPE proposes from results, the median pruner pr
   expect(params(blind).slice(16)).not.toEqual(params(search).slice(16));
   const [comparison] = report("long").comparisons;
   expect([comparison!.winner.trials, comparison!.baseline.trials]).toEqual([30, 30]);
+  // Embeddings, and with one and with two layers: each of a row once, whatever the number of trials.
+  const { cache } = JSON.parse(run.stdout) as { cache: CacheUse };
+  const rows = readFileSync(at("train.jsonl"), "utf8").trim().split("\n").length;
+  expect(cache.misses).toBeGreaterThan(0);
+  expect(cache.misses).toBeLessThanOrEqual(3 * rows);
+  expect(cache.hits).toBeGreaterThan(10 * cache.misses);
 }, 120_000);
 
 describe("a time limit", () => {
