@@ -10,7 +10,7 @@
 
 namespace permafrost {
 
-// With all threads: of a new lane, which touches its pages for the first time, most of the time is that.
+// By all threads: copying, with the first touch of its pages, is most of what making a lane takes.
 static void copy(float* to, const float* from, size_t n, ThreadPool& pool) {
   constexpr size_t kBlock = size_t(1) << 18;
   pool.run(int((n + kBlock - 1) / kBlock), [&](int block, int) {

@@ -26,7 +26,7 @@ class ThreadPool {
   void run(int tasks, const std::function<void(int task, int thread)>& fn);
 
   // Calls fn(item, crew) for every item in [0, items), as many at a time as there are threads. What an item runs in `crew`, a
-  // pool of the same threads, is helped with by those that have no item: so nobody idles until the longest one ends.
+  // pool of the same threads, is helped with by those that have no item left, each item by its share of them.
   // fn must not call this pool, nor lead() of its crew. Exceptions as from run().
   void lead(int items, const std::function<void(int item, ThreadPool& crew)>& fn);
 

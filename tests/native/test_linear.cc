@@ -58,7 +58,7 @@ void for_problems(Context& t, const std::function<void(const Problem&)>& body) {
 
 TEST(linear, forward) {
   for_problems(t, [&](const Problem& p) {
-    const auto [M, N, K] = p.s;
+    const int M = p.s.M, N = p.s.N, K = p.s.K;
     for (bool with_bias : {true, false}) {
       std::vector<double> exact(size_t(M) * N);
       const std::vector<double> bias = widen(p.bias);
@@ -79,7 +79,7 @@ TEST(linear, forward) {
 
 TEST(linear, gelu_forward) {
   for_problems(t, [&](const Problem& p) {
-    const auto [M, N, K] = p.s;
+    const int M = p.s.M, N = p.s.N, K = p.s.K;
     std::vector<double> y(size_t(M) * N), u(y.size());
     kernels::ref::linear_gelu_forward(y.data(), u.data(), widen(p.x).data(), widen(p.w).data(), widen(p.bias).data(), M, N, K,
                                       p.precision);
@@ -100,7 +100,7 @@ TEST(linear, gelu_forward) {
 
 TEST(linear, backward_input) {
   for_problems(t, [&](const Problem& p) {
-    const auto [M, N, K] = p.s;
+    const int M = p.s.M, N = p.s.N, K = p.s.K;
     for (bool accumulate : {false, true}) {
       std::vector<double> exact = widen(p.dx);
       kernels::ref::linear_backward_input(exact.data(), widen(p.dy).data(), widen(p.w).data(), M, N, K, accumulate, p.precision);
@@ -115,7 +115,7 @@ TEST(linear, backward_input) {
 
 TEST(linear, gelu_backward_input) {
   for_problems(t, [&](const Problem& p) {
-    const auto [M, N, K] = p.s;
+    const int M = p.s.M, N = p.s.N, K = p.s.K;
     std::vector<double> du(size_t(M) * K), y = widen(p.u);
     kernels::ref::linear_gelu_backward_input(du.data(), y.data(), widen(p.dy).data(), widen(p.w).data(), M, N, K, p.precision);
     check_op(t, p.what("gelu_backward_input"), {du, y}, [&](const KernelTable& k, ThreadPool& pool) {
@@ -130,7 +130,7 @@ TEST(linear, gelu_backward_input) {
 
 TEST(linear, backward_weight) {
   for_problems(t, [&](const Problem& p) {
-    const auto [M, N, K] = p.s;
+    const int M = p.s.M, N = p.s.N, K = p.s.K;
     std::vector<double> dw(size_t(N) * K), dbias(size_t(N), 0.0);
     kernels::ref::linear_backward_weight(dw.data(), dbias.data(), widen(p.dy).data(), widen(p.x).data(), M, N, K, p.precision);
     check_op(t, p.what("backward_weight"), {dw, dbias}, [&](const KernelTable& k, ThreadPool& pool) {
@@ -149,7 +149,7 @@ TEST(linear, backward_weight) {
 TEST(linear, backward_weight_long) {
   for (Precision precision : {Precision::f32, Precision::bf16}) {
     const Problem p({1999, 18, 35}, precision, t.seed());
-    const auto [M, N, K] = p.s;
+    const int M = p.s.M, N = p.s.N, K = p.s.K;
     std::vector<double> dw(size_t(N) * K), dbias(size_t(N), 0.0);
     kernels::ref::linear_backward_weight(dw.data(), dbias.data(), widen(p.dy).data(), widen(p.x).data(), M, N, K, p.precision);
     check_op(t, p.what("backward_weight"), {dw, dbias}, [&](const KernelTable& k, ThreadPool& pool) {
@@ -170,7 +170,7 @@ TEST(linear, avx512_without_bf16_has_the_bits_of_avx2) {
   const KernelTable *narrow = &kernels::avx2_table(), *wide = &kernels::avx512_table(false);
   ThreadPool pool(2);
   for_problems(t, [&](const Problem& p) {
-    const auto [M, N, K] = p.s;
+    const int M = p.s.M, N = p.s.N, K = p.s.K;
     const auto outputs = [&](const KernelTable* k) {
       std::vector<float> y(size_t(M) * N), activation(y.size()), u(y.size()), dx = p.dx, du(size_t(M) * K), again = p.u;
       std::vector<float> dw(size_t(N) * K), dbias(static_cast<size_t>(N));
@@ -193,7 +193,7 @@ TEST(linear, avx512_without_bf16_has_the_bits_of_avx2) {
 TEST(linear, rows_are_independent) {
   ThreadPool pool(2);
   for_problems(t, [&](const Problem& p) {
-    const auto [M, N, K] = p.s;
+    const int M = p.s.M, N = p.s.N, K = p.s.K;
     const Weight w{p.w.data(), nullptr};
     for (const KernelTable* k : tables(t)) {
       std::vector<float> y(size_t(M) * N), dx(size_t(M) * K), row_y(static_cast<size_t>(N)), row_dx(static_cast<size_t>(K));
@@ -255,7 +255,7 @@ TEST(linear, gelu_range) {
 
 TEST(linear, gradients_by_differences) {
   const Problem p({3, 4, 5}, Precision::f32, t.seed());
-  const auto [M, N, K] = p.s;
+  const int M = p.s.M, N = p.s.N, K = p.s.K;
   const std::vector<double> x = widen(p.x), w = widen(p.w), bias = widen(p.bias), dy = widen(p.dy), u = widen(p.u);
   const auto loss = [&](const std::vector<double>& x1, const std::vector<double>& w1, const std::vector<double>& b1) {
     std::vector<double> y(size_t(M) * N);
