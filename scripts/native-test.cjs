@@ -21,7 +21,7 @@ const VARIANTS = {
   sanitize: {
     cmake: [
       `-DPERMAFROST_SANITIZE=${SANITIZERS}`,
-      "-DPERMAFROST_BUILD_BENCH=ON", // only CI comes here: that they go on compiling
+      "-DPERMAFROST_BUILD_BENCH=ON", // that they go on compiling, where CI has cmake
       "-DCMAKE_BUILD_TYPE=Debug",
       "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g",
     ],

@@ -1,6 +1,6 @@
 import os from "node:os";
 import { addon, call } from "../native/call.js";
-import { machineThreads } from "../native/machine.js";
+import { machineMemory, machineThreads } from "../native/machine.js";
 import type { Context } from "./main.js";
 import { packageVersion } from "./version.js";
 
@@ -11,7 +11,7 @@ export async function doctor({ terminal, json }: Context): Promise<void> {
     node: process.version,
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
     cpu: os.cpus()[0]?.model.trim() ?? "unknown",
-    memory: `${(os.totalmem() / 2 ** 30).toFixed(1)} GiB`,
+    memory: `${(machineMemory() / 2 ** 30).toFixed(1)} GiB`,
   };
   const show = (facts: Record<string, unknown>, selfTest: Record<string, number> = {}) => {
     if (json) return terminal.out(JSON.stringify({ ...facts, selfTest }, null, 2));

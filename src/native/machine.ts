@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-/** Cores; of a container with a quota of CPU time, as many as that time is of. */
-export const machineThreads = (): number =>
-  Math.max(1, Math.min(os.availableParallelism(), Math.floor(cpuQuota())));
+/** Cores; of a container with a CPU quota, as many whole ones as that allows. @param root of the file system */
+export const machineThreads = (root = "/"): number =>
+  Math.max(1, Math.min(os.availableParallelism(), Math.floor(cpuQuota(root))));
 
 /** Bytes; of a container, what it may use. */
 export function machineMemory(): number {
@@ -14,8 +14,8 @@ export function machineMemory(): number {
 }
 
 /**
- * The cores that the CPU time of this process's control group is of, and of those above it; Infinity where nothing limits it.
- * Node counts it from 22 on (libuv 1.49). https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+ * CPU quota of this process's control group and of those above it, in cores; Infinity where nothing limits it. Node counts it
+ * from 22.12 on (libuv 1.49). https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
  *
  * @param root of the file system.
  */
@@ -36,8 +36,10 @@ export function cpuQuota(root = "/"): number {
   for (const line of read("proc/self/cgroup").split("\n")) {
     const [, controllers, group] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
     if (group === undefined || (controllers !== "" && !controllers!.split(",").includes("cpu"))) continue;
+    // Version 1: "cpu", or a link of that name.
+    const hierarchy = path.join("sys/fs/cgroup", controllers === "" ? "" : "cpu");
     for (let at = group; ; at = path.posix.dirname(at)) {
-      const folder = ["sys/fs/cgroup", controllers!, at];
+      const folder = [hierarchy, at];
       const [quota, period] =
         controllers === ""
           ? read(...folder, "cpu.max").split(" ")

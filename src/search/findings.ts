@@ -10,6 +10,7 @@ import {
 } from "../analysis/index.js";
 import type { SearchConfig } from "../config/schema.js";
 import { addon } from "../native/call.js";
+import { machineMemory, machineThreads } from "../native/machine.js";
 import type { ReportNotice, SearchFindings } from "../report/index.js";
 import { armOf } from "../study/study.js";
 import type { TrialRecord } from "../study/types.js";
@@ -81,8 +82,8 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
       },
       machine: {
         cpu: os.cpus()[0]?.model.trim() ?? "unknown",
-        cores: String(os.availableParallelism()),
-        memory: `${Math.round(os.totalmem() / 2 ** 30)} GiB`,
+        cores: String(machineThreads()),
+        memory: `${Math.round(machineMemory() / 2 ** 30)} GiB`,
         kernels: task.native.description.isa,
       },
     },

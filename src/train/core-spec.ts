@@ -56,11 +56,11 @@ function checkIsa(isa: string): void {
 }
 
 /** Memory and temporary-file bytes of the prefix cache. */
-export function coreCacheBudget({
-  cache,
-  cacheGib,
-}: MachineOptions): Pick<ModelSpec, "cacheBytes" | "cacheFileBytes" | "cacheDirectory"> {
-  const gib = cacheGib ?? Math.min(1, machineMemory() / 2 ** 30 / 8);
+export function coreCacheBudget(
+  { cache, cacheGib }: MachineOptions,
+  memory = machineMemory(),
+): Pick<ModelSpec, "cacheBytes" | "cacheFileBytes" | "cacheDirectory"> {
+  const gib = cacheGib ?? Math.min(1, memory / 2 ** 30 / 8);
   const bytes = cache === "off" ? 0 : Math.floor(gib * 2 ** 30);
   return { cacheBytes: bytes, cacheFileBytes: 8 * bytes, cacheDirectory: spillDirectory() };
 }

@@ -11,7 +11,7 @@ export interface LaneCost {
    * costs. What was really computed is in `Trainer.totals`.
    */
   flops(steps: number): number;
-  /** FLOPs that steps `from` to `to` run: without a cache, the prefix again each time. Lanes share time by them. */
+  /** FLOPs of steps `from` to `to` by that reckoning, or with the cache off, where each runs the prefix. Lanes share time by them. */
   work(from: number, to: number): number;
 }
 

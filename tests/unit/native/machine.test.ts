@@ -9,14 +9,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 let roots = 0;
 /** A file system with these files. */
-function quotaOf(files: Readonly<Record<string, string>>): number {
+function rootOf(files: Readonly<Record<string, string>>): string {
   const root = path.join(folder, String(roots++));
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(path.dirname(path.join(root, name)), { recursive: true });
     writeFileSync(path.join(root, name), text);
   }
-  return cpuQuota(root);
+  return root;
 }
+const quotaOf = (files: Readonly<Record<string, string>>) => cpuQuota(rootOf(files));
 
 test("version 2: the least of the group's quota and those above it; max is none", () => {
   const at = { "proc/self/cgroup": "0::/pod/service\n", "sys/fs/cgroup/pod/service/cpu.max": "max 100000\n" };
@@ -26,8 +27,8 @@ test("version 2: the least of the group's quota and those above it; max is none"
 });
 
 test("a container that sees its own groups at the top, and the path of the host's", () => {
-  const path = "0::/kubepods/burstable/pod1/abc\n";
-  expect(quotaOf({ "proc/self/cgroup": path, "sys/fs/cgroup/cpu.max": "150000 100000\n" })).toBe(1.5);
+  const group = "0::/kubepods/burstable/pod1/abc\n";
+  expect(quotaOf({ "proc/self/cgroup": group, "sys/fs/cgroup/cpu.max": "150000 100000\n" })).toBe(1.5);
 });
 
 test("version 1: of the hierarchy with cpu; -1 is none", () => {
@@ -35,8 +36,8 @@ test("version 1: of the hierarchy with cpu; -1 is none", () => {
   const quota = (us: string) =>
     quotaOf({
       ...groups,
-      "sys/fs/cgroup/cpu,cpuacct/docker/a/cpu.cfs_quota_us": us,
-      "sys/fs/cgroup/cpu,cpuacct/docker/a/cpu.cfs_period_us": "100000\n",
+      "sys/fs/cgroup/cpu/docker/a/cpu.cfs_quota_us": us,
+      "sys/fs/cgroup/cpu/docker/a/cpu.cfs_period_us": "100000\n",
     });
   expect([quota("300000\n"), quota("-1\n")]).toEqual([3, Infinity]);
 });
@@ -46,9 +47,13 @@ test("no groups, or none that can be read: no quota", () => {
   expect(quotaOf({ "proc/self/cgroup": "0::/gone\nnonsense\n" })).toBe(Infinity);
 });
 
-test("at least one thread, and not more than the machine has; memory alike", () => {
-  expect(machineThreads()).toBeGreaterThanOrEqual(1);
-  expect(machineThreads()).toBeLessThanOrEqual(os.availableParallelism());
+test("whole cores of the quota, one at least; without one those of the machine; memory alike", () => {
+  const threads = (quota: string) =>
+    machineThreads(rootOf({ "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": quota }));
+  expect([threads("50000 100000"), threads("190000 100000")]).toEqual([1, 1]);
+  expect([threads("max 100000"), threads("999900000 100000")]).toEqual(
+    Array(2).fill(os.availableParallelism()),
+  );
   expect(machineMemory()).toBeGreaterThan(0);
   expect(machineMemory()).toBeLessThanOrEqual(os.totalmem());
 });

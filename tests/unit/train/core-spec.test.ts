@@ -12,6 +12,12 @@ test("the cache's memory, and a file of eight times as much; none when it is off
   expect(budget("off")).toMatchObject({ cacheBytes: 0, cacheFileBytes: 0 });
 });
 
+test("by default 1 GiB, or an eighth of the memory where that is less", () => {
+  const bytes = (gib: number) =>
+    coreCacheBudget({ precision: "fp32", isa: "auto", cache: "auto" }, gib * 2 ** 30).cacheBytes;
+  expect([bytes(64), bytes(8), bytes(2)]).toEqual([2 ** 30, 2 ** 30, 2 ** 28]);
+});
+
 const TMPFS = 0x01021994;
 const shm = process.platform === "linux" && existsSync("/dev/shm") && statfsSync("/dev/shm").type === TMPFS;
 

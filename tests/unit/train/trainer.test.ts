@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { resolve } from "../../../src/config/resolve.js";
 import { trainOptions } from "../../../src/config/schema.js";
 import type { TrainOptions } from "../../../src/index.js";
@@ -184,6 +184,23 @@ describe("a trainer", () => {
     expect(outcomes[0]!.seconds + outcomes[1]!.seconds).toBeCloseTo(totals.seconds, 9);
     // What both have frozen runs once for the two.
     expect((await run({}, [deep, deep])).totals.flops).toBeLessThan(2 * outcomes[0]!.flops);
+  });
+
+  test("lanes share the time of a chunk as their FLOPs are", async () => {
+    const files = { model: at("model"), train: at("train.jsonl"), validation: at("dev.jsonl") };
+    const { config } = resolve(trainOptions, { ...files, maxSteps: 3, evalStrategy: "no" });
+    await using task = await openTask(config);
+    const lanes = [deep, shallow].map((rates) => ({ rates, seed: 1 }));
+    await using trainer = await Trainer.open(task, config, lanes);
+    const runSteps = trainer.session.runSteps.bind(trainer.session);
+    const hours = 1e6; // so that scoring at the end counts for nothing
+    vi.spyOn(trainer.session, "runSteps").mockImplementation(async (...chunk) => ({
+      ...(await runSteps(...chunk)),
+      seconds: hours,
+    }));
+    const [less, more] = await trainer.run({});
+    expect(more!.flops / less!.flops).toBeGreaterThan(1.2);
+    expect(more!.seconds / less!.seconds).toBeCloseTo(more!.flops / less!.flops, 3);
   });
 
   test("one lane of several as trainer_state.json, as if it had run alone", async () => {
