@@ -10,15 +10,6 @@
 
 namespace permafrost {
 
-// By all threads: copying, with the first touch of its pages, is most of what making a lane takes.
-static void copy(float* to, const float* from, size_t n, ThreadPool& pool) {
-  constexpr size_t kBlock = size_t(1) << 18;
-  pool.run(int((n + kBlock - 1) / kBlock), [&](int block, int) {
-    const size_t begin = size_t(block) * kBlock;
-    std::memcpy(to + begin, from + begin, std::min(kBlock, n - begin) * sizeof(float));
-  });
-}
-
 Lane::Lane(Model& model, LaneConfig config, bool in_place) : model_(model), config_(std::move(config)) {
   const Layout& layout = model.layout();
   for (const auto& [tensor, values] : config_.initial)
@@ -50,7 +41,7 @@ Lane::Lane(Model& model, LaneConfig config, bool in_place) : model_(model), conf
     copies_ = Floats::zeroed(size_);
     copies_.use_large_pages();
     p_ = copies_.data();
-    for (const Group& g : groups_) copy(p_ + g.in_moments, model.weights() + g.in_model, g.floats, model.pool());
+    for (const Group& g : groups_) std::memcpy(p_ + g.in_moments, model.weights() + g.in_model, g.floats * sizeof(float));
   }
   for (const auto& [tensor, values] : config_.initial) std::memcpy(weights(tensor), values.data(), values.size() * sizeof(float));
   config_.initial.clear();
@@ -197,13 +188,13 @@ void Lane::snapshot(ThreadPool& pool) {
     snapshot_ = std::make_unique<Floats>(Floats::zeroed(size_));
     snapshot_->use_large_pages();
   }
-  for (const Group& g : groups_) copy(snapshot_->data() + g.in_moments, p_ + g.in_weights, g.floats, pool);
+  for (const Group& g : groups_) std::memcpy(snapshot_->data() + g.in_moments, p_ + g.in_weights, g.floats * sizeof(float));
 }
 
 void Lane::restore(ThreadPool& pool) {
   if (!snapshot_) fail("ERR_STATE", "restore: expected a snapshot of this lane, received none");
   settle_all(pool);  // owed updates shrink moments too, and moments stay
-  for (const Group& g : groups_) copy(p_ + g.in_weights, snapshot_->data() + g.in_moments, g.floats, pool);
+  for (const Group& g : groups_) std::memcpy(p_ + g.in_weights, snapshot_->data() + g.in_moments, g.floats * sizeof(float));
 }
 
 namespace {

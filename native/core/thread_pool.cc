@@ -187,9 +187,11 @@ struct ThreadPool::Impl {
 
 ThreadPool::ThreadPool(Impl& impl, int self) : impl_(&impl), self_(self) {}
 
-ThreadPool::ThreadPool(int threads) : owned_(new Impl(threads < 1 ? 1 : threads)), impl_(owned_.get()) {
+ThreadPool::ThreadPool(int threads) {
+  if (threads < 1 || uint32_t(threads) >= Impl::kRoom) fail("ERR_RANGE", "threads: expected 1 to ", Impl::kRoom - 1, ", received ", threads);
+  owned_ = std::make_unique<Impl>(threads);
+  impl_ = owned_.get();
   Impl& p = *impl_;
-  if (uint32_t(p.threads) >= Impl::kRoom) fail("ERR_RANGE", "threads: expected fewer than ", Impl::kRoom, ", received ", threads);
   for (int t = 0; t < p.threads; ++t) p.crews.emplace_back(new ThreadPool(p, t));
   try {
     for (int t = 1; t < p.threads; ++t) p.workers.emplace_back([impl = impl_, t] { impl->work(t); });

@@ -40,7 +40,7 @@ class ThreadPool {
   ThreadPool(Impl& impl, int self);
 
   std::unique_ptr<Impl> owned_;  // null in a crew
-  Impl* impl_;
+  Impl* impl_ = nullptr;
   int self_ = 0;  // the thread that calls run()
 };
 

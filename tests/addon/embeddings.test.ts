@@ -3,21 +3,11 @@
  * up for when they are read. Against the dense update, computed here.
  */
 import { expect, test } from "vitest";
-import {
-  cacheOff,
-  chunk,
-  constantRates,
-  datasetSpec,
-  laneSpec,
-  modelSpec,
-  native,
-} from "../golden/native.js";
-import { readTiny, weightsOf } from "../golden/read.js";
+import { cacheOff, chunk, constantRates, laneSpec, modelSpec, native } from "../golden/native.js";
+import { config, data, everything, weights } from "./small.js";
 
-const { meta, tensors } = readTiny();
-const batch = meta.batches.training!;
-const C = meta.config.hidden_size;
-const groups = meta.config.num_hidden_layers + 2;
+const C = config.hidden_size;
+const groups = everything.length;
 const name = "embeddings.word_embeddings.weight";
 const [rate, weightDecay] = [3e-3, 0.1];
 const [first, later] = [
@@ -26,15 +16,14 @@ const [first, later] = [
 ]; // rows of the first step, and of the others
 
 const tokensOf = (rows: readonly number[]) =>
-  new Set(rows.flatMap((row) => [...batch.ids.slice(batch.offsets[row], batch.offsets[row + 1])]));
+  new Set(rows.flatMap((row) => [...data.ids.slice(data.offsets[row], data.offsets[row + 1])]));
 
 test("rows never read only decay, to the bit; rows read once go on as with gradients of zero", async () => {
   const steps = [first, later, later, later];
-  const trainable = Array<boolean>(groups).fill(true);
-  const model = await native.createModel(modelSpec(meta.config), weightsOf(tensors, "cls"));
+  const model = await native.createModel(modelSpec(config), weights);
   try {
-    const dataset = await native.addDataset(model, datasetSpec(batch));
-    const lane = laneSpec(trainable, { weightDecay });
+    const dataset = await native.addDataset(model, data);
+    const lane = laneSpec(everything, { weightDecay });
     const session = await native.createSession(model, [lane], cacheOff);
     const [before] = await native.readTensors(session, 0, [name]);
     const gradient = (await native.gradients(session, 0, dataset, Int32Array.from(first))).gradients[name]!;
@@ -47,7 +36,7 @@ test("rows never read only decay, to the bit; rows read once go on as with gradi
     const [early, late] = [tokensOf(first), tokensOf(later)];
     const keep = Math.fround(1 - rate * weightDecay);
     const kinds = { never: 0, once: 0 };
-    for (let token = 0; token < meta.config.vocab_size; token++) {
+    for (let token = 0; token < config.vocab_size; token++) {
       if (late.has(token)) continue;
       kinds[early.has(token) ? "once" : "never"]++;
       for (let at = token * C; at < (token + 1) * C; at++) {

@@ -1,4 +1,4 @@
-/** The tiny fixture's model with one lane that trains everything: what the tests of faults and of lifetimes call. */
+/** The tiny fixture's model with one lane that trains everything: what the tests of faults, of lifetimes and of embeddings call. */
 import type { ModelHandle, SessionHandle } from "../../src/native/contract.js";
 import {
   cacheOff,

@@ -43,7 +43,7 @@ static void backward_input(Gemm g, const float* dy, const float* w, int N, Threa
 // Rows of the batch whose column tiles are in scratch at once: bounds it at kTokens·N floats however large M is.
 constexpr int kTokens = 2 * kKC;
 // Tiles that a task packs at least, two lines of a row of dy: with many threads neighbours would read, and add up, the same
-// lines. (With two threads a task has eight and more.)
+// lines. (With two threads MiniLM's tasks have more anyway.)
 constexpr int kTilesEach = (2 * 64 / int(sizeof(float)) + kMR - 1) / kMR;
 constexpr int kColumnRows = 32;  // rows packed, and summed while they are still in L1; a multiple of add_columns' four chains
 
