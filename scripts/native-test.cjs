@@ -28,9 +28,11 @@ const VARIANTS = {
     flags: [`-fsanitize=${SANITIZERS}`, "-fno-sanitize-recover=all", "-O1", "-g", "-UNDEBUG"],
     link: [`-fsanitize=${SANITIZERS}`],
   },
+  // Likewise: emulated at -O3 the kernels take minutes to compile.
   emulate: {
-    cmake: ["-DPERMAFROST_EMULATE_AVX512=ON"],
+    cmake: ["-DPERMAFROST_EMULATE_AVX512=ON", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1"],
     flags: [
+      "-O1",
       "-DPERMAFROST_EMULATE_AVX512",
       "-mavx2",
       "-mfma",
