@@ -1,6 +1,6 @@
-// spill_file.h — floats in a memory-mapped temporary file: room for cached prefixes beyond the memory budget. The file is
-// unlinked at once, so nothing is left behind however the process ends, and its blocks are reserved before it is mapped,
-// so that a full disk is a refusal here and not a fault on first touch.
+// spill_file.h — floats in a memory-mapped temporary file: room for cached prefixes beyond the memory budget. Nothing is left
+// behind however the process ends: the file is unlinked at once, or on Windows deleted by the system when it is closed. Its
+// blocks are reserved before it is mapped, so that a full disk is a refusal here and not a fault on first touch.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace permafrost {
 
 class SpillFile {
  public:
-  // Null where it cannot be had: no room, no such directory, or a system without mmap.
+  // Null where it cannot be had: no room, no such directory, or a system without mmap. `directory` is UTF-8.
   static std::unique_ptr<SpillFile> create(const std::string& directory, size_t floats);
   ~SpillFile();
   SpillFile(const SpillFile&) = delete;
@@ -20,9 +20,10 @@ class SpillFile {
   float* data() const { return data_; }
 
  private:
-  SpillFile(float* data, size_t bytes) : data_(data), bytes_(bytes) {}
+  SpillFile(float* data, size_t bytes, void* file) : data_(data), bytes_(bytes), file_(file) {}
   float* data_;
   size_t bytes_;
+  void* file_;  // Windows: its handle, open as long as it is mapped. Elsewhere null
 };
 
 }  // namespace permafrost

@@ -61,7 +61,7 @@ const prefixCache = {
   cache_gib: option(z.number().min(0).max(MOST_CACHE_GIB).optional(), {
     kind: "number",
     group: "machine",
-    doc: "memory the cache may take, GiB; what does not fit moves to a temporary file of up to 8 times as much, or where there is none (Windows) is computed again; default: 1, or an eighth of the memory if that is less",
+    doc: "memory the cache may take, GiB; what does not fit moves to a temporary file of up to 8 times as much, or without room there is computed again; default: 1, or an eighth of the memory if that is less",
   }),
 };
 
