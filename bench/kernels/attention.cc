@@ -39,9 +39,10 @@ int main(int argc, char** argv) {
   ThreadPool& pool = bench.pool;
   const Case cases[] = {{"questions, 14 tokens", 16, 14, 12, 32}, {"sentences, 30 tokens", 16, 30, 12, 32}, {"MiniLM, 128 tokens", 16, 128, 12, 32},
                         {"BERT-base, 128 tokens", 16, 128, 12, 64}, {"BERT-base, 512 tokens", 4, 512, 12, 64}};
-  const auto print = [&](const char* name, float p, double forward, double backward) {
-    std::printf("%-24s %8.1f %12.0f %12.0f   %3.0f %% %3.0f %%\n", name, double(p), forward / 1e9, backward / 1e9, 100 * forward / bench.peak.f32,
-                100 * backward / bench.peak.f32);
+  // Forward does `work` FLOPs, backward 2.5 times as many.
+  const auto time = [&](const char* name, float p, double work, const std::function<void()>& forward, const std::function<void()>& backward) {
+    const lab::Rate f = bench.rate(work, Precision::f32, forward), b = bench.rate(2.5 * work, Precision::f32, backward);
+    std::printf("%-24s %8.1f %12.0f %12.0f   %3.0f %% %3.0f %%\n", name, double(p), f.flops / 1e9, b.flops / 1e9, 100 * f.share, 100 * b.share);
   };
   std::printf("\n%-24s %8s %12s %12s   share of peak    GFLOP/s\n", "batch", "dropout", "forward", "backward");
   for (const Case& c : cases) {
@@ -66,10 +67,7 @@ int main(int argc, char** argv) {
       backward(bench.ref, expected_gradient);
       backward(bench.fast, dqkv);
       lab::check(c.name, dqkv, expected_gradient, 1e-5);
-      const double work = 4.0 * C * c.B * double(c.length) * c.length;
-      const double f = work / lab::median_seconds([&] { forward(bench.fast, out); });
-      const double b = 2.5 * work / lab::median_seconds([&] { backward(bench.fast, dqkv); });
-      print(c.name, p, f, b);
+      time(c.name, p, 4.0 * C * c.B * double(c.length) * c.length, [&] { forward(bench.fast, out); }, [&] { backward(bench.fast, dqkv); });
     }
   }
   std::printf("\n%-24s\n", "first tokens");
@@ -93,10 +91,7 @@ int main(int argc, char** argv) {
       backward(bench.ref, expected_gradient);
       backward(bench.fast, d);
       lab::check(c.name, d, expected_gradient, 1e-5);
-      const double work = 4.0 * batch.C * c.H * double(batch.T);
-      const double f = work / lab::median_seconds([&] { forward(bench.fast, y); });
-      const double b = 2.5 * work / lab::median_seconds([&] { backward(bench.fast, d); });
-      print(c.name, p, f, b);
+      time(c.name, p, 4.0 * batch.C * c.H * double(batch.T), [&] { forward(bench.fast, y); }, [&] { backward(bench.fast, d); });
     }
   }
 }

@@ -2,7 +2,7 @@
 //
 //   cmake -S . -B build/bench -DPERMAFROST_BUILD_BENCH=ON && cmake --build build/bench && build/bench/bench/gemm [threads]
 //
-// Work: 2·M·N·K FLOPs. Packing of both operands is inside the time, the peak is measured before each row.
+// Work: 2·M·N·K FLOPs. Packing of both operands is inside the time; peak is the median of the row's.
 // PERMAFROST_ISA=avx2 times another table.
 #include "lab.h"
 
@@ -54,27 +54,21 @@ int main(int argc, char** argv) {
           check(backward_input, dx.size());
           check(backward_weight, dw.size());
         }
-        // Beside each row: a machine that others use has another ceiling a minute later.
-        const double top = measure_arithmetic(fast, bench.pool, precision);
-        const double seconds[] = {
-            lab::median_seconds([&] { forward(fast, y.data()); }),
-            lab::median_seconds([&] { backward_input(fast, dx.data()); }),
-            lab::median_seconds([&] { backward_weight(fast, dw.data()); })};
         const double work = 2.0 * M * s.n * s.k;
-        std::printf("%-12s %6d %9.0f", s.name, M, top / 1e9);
-        for (double t : seconds) std::printf(" %9.0f", work / t / 1e9);
+        const lab::Rate rates[] = {bench.rate(work, precision, [&] { forward(fast, y.data()); }),
+                                   bench.rate(work, precision, [&] { backward_input(fast, dx.data()); }),
+                                   bench.rate(work, precision, [&] { backward_weight(fast, dw.data()); })};
+        std::printf("%-12s %6d %9.0f", s.name, M, lab::median({rates[0].peak, rates[1].peak, rates[2].peak}) / 1e9);
+        for (const lab::Rate& r : rates) std::printf(" %9.0f", r.flops / 1e9);
         for (int op = 0; op < 3; ++op) {
-          std::printf("   %3.0f %%", 100 * work / seconds[op] / top);
-          if (M >= 512) shares[op].push_back(work / seconds[op] / top);
+          std::printf("   %3.0f %%", 100 * rates[op].share);
+          if (M >= 512) shares[op].push_back(rates[op].share);
         }
         std::printf("\n");
       }
     }
     std::printf("median of M >= 512: ");
-    for (std::vector<double>& share : shares) {
-      std::nth_element(share.begin(), share.begin() + long(share.size() / 2), share.end());
-      std::printf("   %3.0f %%", 100 * share[share.size() / 2]);
-    }
+    for (const std::vector<double>& share : shares) std::printf("   %3.0f %%", 100 * lab::median(share));
     std::printf("\n");
   }
 }

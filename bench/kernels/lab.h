@@ -1,6 +1,7 @@
 // lab.h — what the kernel benches share: check against the reference first, then time, then say what share of a ceiling it is.
 //
-// Warm caches: in a step, an op's inputs were written by the op before. Median of 7 samples of at least 15 ms.
+// Warm caches: in a step, an op's inputs were written by the op before. Median of 7 samples of at least 15 ms; against the
+// register peak in turn with it, since on a machine that others use both have halved a second later.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -22,22 +24,30 @@ namespace permafrost::lab {
 using Clock = std::chrono::steady_clock;
 inline double seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 
-// Seconds of one run.
+inline double median(std::vector<double> values) {
+  const auto middle = values.begin() + ptrdiff_t(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Seconds of one run, from as many as fill 15 ms.
+template <class Run>
+double sample_seconds(Run&& run) {
+  int calls = 0;
+  const Clock::time_point begin = Clock::now();
+  do {
+    run();
+    ++calls;
+  } while (seconds(begin) < 0.015);
+  return seconds(begin) / calls;
+}
+
 template <class Run>
 double median_seconds(Run&& run) {
   run();
   std::vector<double> samples;
-  for (int sample = 0; sample < 7; ++sample) {
-    int calls = 0;
-    const Clock::time_point begin = Clock::now();
-    do {
-      run();
-      ++calls;
-    } while (seconds(begin) < 0.015);
-    samples.push_back(seconds(begin) / calls);
-  }
-  std::nth_element(samples.begin(), samples.begin() + 3, samples.end());
-  return samples[3];
+  for (int sample = 0; sample < 7; ++sample) samples.push_back(sample_seconds(run));
+  return median(samples);
 }
 
 // Uniform in [-0.5, 0.5).
@@ -85,6 +95,11 @@ inline void check(const char* what, const std::vector<float>& got, const std::ve
   std::exit(1);
 }
 
+// Medians of an op's rate, of the register peak's beside it, and of the one's share of the other.
+struct Rate {
+  double flops, peak, share;  // per second; the share is of the same round's peak
+};
+
 struct Bench {
   ThreadPool pool;
   const kernels::KernelTable& fast = *kernels::find_kernels("auto");
@@ -95,6 +110,29 @@ struct Bench {
   Bench(int argc, char** argv) : pool(argc > 1 ? std::atoi(argv[1]) : 2), peak(measure_peak(fast, pool)) {
     std::printf("kernels %s, %d threads; ceilings: %.0f GFLOP/s fp32, %.0f bf16, %.1f GB/s (y += x)\n", fast.name, pool.threads(),
                 peak.f32 / 1e9, peak.bf16 / 1e9, peak.stream / 1e9);
+  }
+
+  // `run` does `work` FLOPs.
+  Rate rate(double work, kernels::Precision precision, const std::function<void()>& run) {
+    std::vector<double> rates, peaks, shares;
+    run();
+    for (int round = 0; round < 7; ++round) {
+      peaks.push_back(sample_arithmetic(precision));
+      rates.push_back(work / sample_seconds(run));
+      shares.push_back(rates.back() / peaks.back());
+    }
+    return {median(rates), median(peaks), median(shares)};
+  }
+
+ private:
+  // FLOPs per second of the register chains on all threads, as long as a sample.
+  double sample_arithmetic(kernels::Precision precision) {
+    constexpr int turns = 1 << 17;  // a quarter of a millisecond: starting the threads does not count
+    std::vector<double> flops(size_t(pool.threads()));
+    const double s = sample_seconds([&] { pool.run(pool.threads(), [&](int task, int) { flops[size_t(task)] = fast.register_chains(turns, precision); }); });
+    double sum = 0;
+    for (double f : flops) sum += f;
+    return sum / s;
   }
 };
 

@@ -71,6 +71,11 @@ std::vector<Kernel> list(ThreadPool& pool) {
     };
     add("linear_forward", "linear_forward, bf16", size_t(T) * F, [p, &pool](const KernelTable& t, float* y) { t.linear_forward(y, x.data(), weight, bias.data(), T, F, C, p, pool); });
     add("linear_gelu_forward", "linear_gelu_forward, bf16", size_t(T) * F, [p, &pool](const KernelTable& t, float* y) { t.linear_gelu_forward(y, unused.data(), x.data(), weight, bias.data(), T, F, C, p, pool); });
+    add("linear_gelu_backward_input", "linear_gelu_backward_input, bf16", 2 * size_t(T) * F, [p, &pool](const KernelTable& t, float* du) {
+      float* u = du + size_t(T) * F;  // made gelu(u) in place, from the same start each time
+      std::copy(wide.begin(), wide.end(), u);
+      t.linear_gelu_backward_input(du, u, dy.data(), w.data(), T, C, F, p, pool);
+    });
     add("linear_backward_input", "linear_backward_input, bf16", hidden, [p, &pool](const KernelTable& t, float* dx) { t.linear_backward_input(dx, wide.data(), w.data(), T, F, C, false, p, pool); });
     add("linear_backward_weight", "linear_backward_weight, bf16", size_t(F) * C, [p, &pool](const KernelTable& t, float* dw) { t.linear_backward_weight(dw, nullptr, wide.data(), x.data(), T, F, C, p, pool); });
   }
@@ -107,17 +112,37 @@ std::vector<Kernel> list(ThreadPool& pool) {
                        t.embedding_forward(y, words.data(), words.data(), words.data(), ids.data(), positions.data(), positions.data(), T, C, pool);
                      }});
   kernels.push_back({"embedding_backward", hidden, 1e-6, [&pool](const KernelTable& t, float* d) { t.embedding_backward(d, dy.data(), order.data(), starts.data(), T, C, pool); }});
+  kernels.push_back({"gather_rows", size_t(B) * C, 1e-6, [&pool](const KernelTable& t, float* y) { t.gather_rows(y, x.data(), shape.offsets, B, C, pool); }});
+  kernels.push_back({"scatter_rows", hidden, 1e-6, [&pool](const KernelTable& t, float* dx) { t.scatter_rows(dx, dy.data(), shape.offsets, B, T, C, false, pool); }});
+  kernels.push_back({"mean_pool_forward", size_t(B) * C, 1e-6, [&pool](const KernelTable& t, float* y) { t.mean_pool_forward(y, x.data(), shape.offsets, B, C, pool); }});
+  kernels.push_back({"mean_pool_backward", hidden, 1e-6, [&pool](const KernelTable& t, float* dx) { t.mean_pool_backward(dx, dy.data(), shape.offsets, B, C, pool); }});
+  kernels.push_back({"tanh_forward", hidden, 1e-6, [&pool](const KernelTable& t, float* y) { t.tanh_forward(y, x.data(), hidden, pool); }});
+  kernels.push_back({"tanh_backward", hidden, 1e-6, [&pool](const KernelTable& t, float* dx) { t.tanh_backward(dx, dy.data(), x.data(), hidden, pool); }});
+  kernels.push_back({"add", hidden, 1e-6, [&pool](const KernelTable& t, float* y) {
+                       std::copy(x.begin(), x.end(), y);
+                       t.add(y, residual.data(), hidden, pool);
+                     }});
   kernels.push_back({"dropout", hidden, 1e-6, [&pool](const KernelTable& t, float* y) { t.dropout(y, x.data(), dropped, hidden, pool); }});
   kernels.push_back({"cross_entropy", size_t(B) * R, 1e-5, [&pool](const KernelTable& t, float* d) {
                        t.cross_entropy(unused.data(), d, logits.data(), labels.data(), B, R, 0.1f, 1.0f / B, pool);
                      }});
   // In place: the weights, then both moments. From the same start each time, so the copies are part of the time.
-  kernels.push_back({"adamw", 3 * w.size(), 1e-5, [&pool](const KernelTable& t, float* p) {
+  const auto restart = [](float* p) {
+    const size_t n = w.size();
+    std::copy(w.begin(), w.end(), p);
+    std::copy(moments.begin(), moments.end(), p + n);
+    std::fill_n(p + 2 * n, n, 0.1f);
+  };
+  kernels.push_back({"adamw", 3 * w.size(), 1e-5, [&pool, restart](const KernelTable& t, float* p) {
                        const size_t n = w.size();
-                       std::copy(w.begin(), w.end(), p);
-                       std::copy(moments.begin(), moments.end(), p + n);
-                       std::fill_n(p + 2 * n, n, 0.1f);
+                       restart(p);
                        t.adamw(p, p + n, p + 2 * n, moments.data(), 0.5f, step, n, pool);
+                     }});
+  kernels.push_back({"adamw_idle, 4 steps", 3 * w.size(), 1e-5, [restart](const KernelTable& t, float* p) {
+                       static const kernels::AdamWStep missed[4] = {step, step, step, step};
+                       const size_t n = w.size();
+                       restart(p);
+                       t.adamw_idle(p, p + n, p + 2 * n, missed, 4, n);
                      }});
   kernels.push_back({"sum_squares", 1, 1e-6, [&pool](const KernelTable& t, float* sum) { *sum = float(t.sum_squares(w.data(), w.size(), pool)); }});
   return kernels;

@@ -35,9 +35,7 @@ double stream(const kernels::KernelTable& ops, ThreadPool& pool) {
   return median_of_seven([&] { return 3.0 * sizeof(float) * double(n) / seconds_of([&] { ops.add(y.data(), x.data(), n, pool); }); });
 }
 
-}  // namespace
-
-double measure_arithmetic(const kernels::KernelTable& ops, ThreadPool& pool, kernels::Precision precision) {
+double arithmetic(const kernels::KernelTable& ops, ThreadPool& pool, kernels::Precision precision) {
   int turns = 1000;
   while (turns < 1 << 28 && seconds_of([&] { ops.register_chains(turns, precision); }) < 0.01) turns *= 2;
   std::vector<double> flops(size_t(pool.threads()));
@@ -49,8 +47,10 @@ double measure_arithmetic(const kernels::KernelTable& ops, ThreadPool& pool, ker
   });
 }
 
+}  // namespace
+
 Peak measure_peak(const kernels::KernelTable& ops, ThreadPool& pool) {
-  return {measure_arithmetic(ops, pool, kernels::Precision::f32), measure_arithmetic(ops, pool, kernels::Precision::bf16), stream(ops, pool)};
+  return {arithmetic(ops, pool, kernels::Precision::f32), arithmetic(ops, pool, kernels::Precision::bf16), stream(ops, pool)};
 }
 
 }  // namespace permafrost

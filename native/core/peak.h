@@ -11,9 +11,6 @@ struct Peak {
   double stream = 0;         // bytes/s of y += x over 64 MB a thread: two reads and a write
 };
 
-// FLOP/s of multiply-adds in registers alone: a tenth of a second.
-double measure_arithmetic(const kernels::KernelTable& ops, ThreadPool& pool, kernels::Precision precision);
-
 // About a third of a second.
 Peak measure_peak(const kernels::KernelTable& ops, ThreadPool& pool);
 
