@@ -71,7 +71,7 @@ struct AttentionTask {
 };
 
 // A line more than the keys need, or rows of a power of two would fall on a few sets of the cache.
-static int score_stride(int keys) { return round_up(keys, kNR) + 64 / int(sizeof(float)); }
+static int score_stride(int keys) { return round_up(keys, kNR) + kLine; }
 
 struct AttentionScratch {
   size_t panels = 0, block = 0, panel = 0, factors = 0;

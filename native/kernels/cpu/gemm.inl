@@ -37,26 +37,47 @@ struct Gemm {
   bool stream_u = false;  // gelu: past the caches; needs whole aligned vectors
 };
 
+// A tile of C, multiplied out. In a loop of its own for each epilogue, and for whole tiles, with what it reads of g beside it: a
+// vector of gelu is one long chain, and overlaps with the next only as far as the instructions between are few.
+template <Epilogue kEpilogue, bool kWhole>
 static void finish(const Gemm& g, int row, int rows, int col, int cols) {
-  for (int r = row; r < row + rows; ++r)
-    for (int j = col; j < col + cols; j += kLanes) {
-      const int n = clamp_lanes(col + cols - j);
-      const ptrdiff_t at = ptrdiff_t(r) * g.cols + j;
-      V x = load_n(g.c + at, n);
-      if (g.bias) x = add(x, load_n(g.bias + j, n));
-      if (g.epilogue == Epilogue::gelu) {
-        if (g.stream_u) stream(g.u + at, x);
-        else if (g.u) store_n(g.u + at, x, n);
+  float* c = g.c + ptrdiff_t(row) * g.cols + col;
+  float* u = g.u ? g.u + ptrdiff_t(row) * g.cols + col : nullptr;
+  const float* bias = g.bias ? g.bias + col : nullptr;
+  const ptrdiff_t next = g.cols;
+  const bool stream_u = g.stream_u;
+  for (; rows > 0; --rows, c += next) {
+    PF_UNROLL
+    for (int v = 0; v < 2; ++v) {
+      const int at = v * kLanes, n = kWhole ? kLanes : clamp_lanes(cols - at);
+      V x = load_n(c + at, n);
+      if (bias) x = add(x, load_n(bias + at, n));
+      if constexpr (kEpilogue == Epilogue::gelu) {
+        if (stream_u) stream(u + at, x);
+        else if (u) store_n(u + at, x, n);
         V slope;
         x = gelu(x, &slope);
       }
-      if (g.epilogue == Epilogue::gelu_backward) {
+      if constexpr (kEpilogue == Epilogue::gelu_backward) {
         V slope;
-        store_n(g.u + at, gelu(load_n(g.u + at, n), &slope), n);
+        store_n(u + at, gelu(load_n(u + at, n), &slope), n);
         x = mul(x, slope);
       }
-      store_n(g.c + at, x, n);
+      store_n(c + at, x, n);
     }
+    if (u) u += next;
+  }
+}
+
+using FinishFn = void (*)(const Gemm& g, int row, int rows, int col, int cols);
+template <bool kWhole>
+static FinishFn finish_of(Epilogue epilogue) {
+  switch (epilogue) {
+    case Epilogue::bias: return finish<Epilogue::bias, kWhole>;
+    case Epilogue::gelu: return finish<Epilogue::gelu, kWhole>;
+    case Epilogue::gelu_backward: return finish<Epilogue::gelu_backward, kWhole>;
+    default: return nullptr;
+  }
 }
 
 // Panels [begin, end) of B, `stride` floats apart.
@@ -112,6 +133,7 @@ static void run_gemm(const Gemm& g, ThreadPool& pool) {
   const int units = units_of<kFactor>(g.depth);
   const int all_panels = (g.cols + kNR - 1) / kNR;
   const Cut how = cut(g, pool.share());
+  const FinishFn finish_whole = finish_of<true>(g.epilogue), finish_edge = finish_of<false>(g.epilogue);
 
   pool.run(how.row_tasks * how.group_tasks, [&](int task, int thread) {
     const int row_begin = task % how.row_tasks * how.rows, row_end = imin(g.rows, row_begin + how.rows);
@@ -135,7 +157,7 @@ static void run_gemm(const Gemm& g, ThreadPool& pool) {
           if (last && g.epilogue == Epilogue::gelu_backward) prefetch_rows(g.u + ptrdiff_t(row) * g.cols + col, g.cols, rows, cols);
           tiles.fn[rows](g.c + ptrdiff_t(row) * g.cols + col, g.cols, cols, a, kLayout == Layout::rows ? g.lda : kMR, b, kNR,
                          block, add_to);
-          if (last && g.epilogue != Epilogue::none) finish(g, row, rows, col, cols);
+          if (last && finish_whole) (cols == kNR ? finish_whole : finish_edge)(g, row, rows, col, cols);
         }
       }
     }

@@ -44,7 +44,7 @@ static void backward_input(Gemm g, const float* dy, const float* w, int N, Threa
 constexpr int kTokens = 2 * kKC;
 // Tiles that a task packs at least, two lines of a row of dy: with many threads neighbours would read, and add up, the same
 // lines. (With two threads MiniLM's tasks have more anyway.)
-constexpr int kTilesEach = (2 * 64 / int(sizeof(float)) + kMR - 1) / kMR;
+constexpr int kTilesEach = (2 * kLine + kMR - 1) / kMR;
 constexpr int kColumnRows = 32;  // rows packed, and summed while they are still in L1; a multiple of add_columns' four chains
 
 template <Factor kFactor>

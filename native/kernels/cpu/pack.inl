@@ -18,10 +18,12 @@ PF_INLINE int imin(int a, int b) { return a < b ? a : b; }
 PF_INLINE int imax(int a, int b) { return a > b ? a : b; }
 PF_INLINE int clamp_lanes(int n) { return n < 0 ? 0 : n < kLanes ? n : kLanes; }
 
+constexpr int kLine = 64 / int(sizeof(float));
+
 // Asks for the first `cols` floats of every row, a line at a time.
-static void prefetch_rows(const float* p, ptrdiff_t ld, int rows, int cols) {
+PF_INLINE void prefetch_rows(const float* p, ptrdiff_t ld, int rows, int cols) {
   for (int r = 0; r < rows; ++r)
-    for (int j = 0; j < cols; j += 64 / int(sizeof(float))) prefetch(p + r * ld + j);
+    for (int j = 0; j < cols; j += kLine) prefetch(p + r * ld + j);
 }
 
 // Rows to ask for in advance: the hardware follows a row, and does not see the next one coming.
@@ -65,6 +67,8 @@ static void pack_transposed(float* panel, const float* data, ptrdiff_t ld, int c
     for (int u = 0; u < units; u += kLanes) {
       const int left = depth - (unit + u) * kWide;
       V r[kLanes];
+      // The next kLanes rows, for the reason of kAhead.
+      if (u * kWide % kLine == 0) prefetch_rows(from + kLanes * ld + u * kWide, ld, kLanes, kLanes * kWide);
       if (rows == kLanes && left >= kLanes * kWide) {
         PF_UNROLL
         for (int i = 0; i < kLanes; ++i) r[i] = units_along<kFactor>(from + i * ld + u * kWide, kLanes * kWide);
