@@ -2,7 +2,7 @@
 //
 //   cmake -S . -B build/bench -DPERMAFROST_BUILD_BENCH=ON && cmake --build build/bench && build/bench/bench/gemm [threads]
 //
-// Work: 2·M·N·K FLOPs. Packing of both operands is inside the time; peak is the median of the row's.
+// Work: 2·M·N·K FLOPs. Packing of both operands is inside the time; peak is the median of the three beside the row's products.
 // PERMAFROST_ISA=avx2 times another table.
 #include "lab.h"
 

@@ -1,7 +1,7 @@
 // lab.h — what the kernel benches share: check against the reference first, then time, then say what share of a ceiling it is.
 //
 // Warm caches: in a step, an op's inputs were written by the op before. Median of 7 samples of at least 15 ms; against the
-// register peak in turn with it, since on a machine that others use both have halved a second later.
+// register peak in turn with it: on a machine that others use both may halve within a second.
 #pragma once
 
 #include <algorithm>
@@ -95,9 +95,10 @@ inline void check(const char* what, const std::vector<float>& got, const std::ve
   std::exit(1);
 }
 
-// Medians of an op's rate, of the register peak's beside it, and of the one's share of the other.
+// Medians over the rounds: the op's rate, the register peak just before it, and their ratio in the same round.
 struct Rate {
-  double flops, peak, share;  // per second; the share is of the same round's peak
+  double flops, peak;  // per second
+  double share;
 };
 
 struct Bench {

@@ -72,7 +72,7 @@ std::vector<Kernel> list(ThreadPool& pool) {
     add("linear_forward", "linear_forward, bf16", size_t(T) * F, [p, &pool](const KernelTable& t, float* y) { t.linear_forward(y, x.data(), weight, bias.data(), T, F, C, p, pool); });
     add("linear_gelu_forward", "linear_gelu_forward, bf16", size_t(T) * F, [p, &pool](const KernelTable& t, float* y) { t.linear_gelu_forward(y, unused.data(), x.data(), weight, bias.data(), T, F, C, p, pool); });
     add("linear_gelu_backward_input", "linear_gelu_backward_input, bf16", 2 * size_t(T) * F, [p, &pool](const KernelTable& t, float* du) {
-      float* u = du + size_t(T) * F;  // made gelu(u) in place, from the same start each time
+      float* u = du + size_t(T) * F;  // in place: from the same start each time, so the copy is part of the time
       std::copy(wide.begin(), wide.end(), u);
       t.linear_gelu_backward_input(du, u, dy.data(), w.data(), T, C, F, p, pool);
     });
@@ -119,7 +119,7 @@ std::vector<Kernel> list(ThreadPool& pool) {
   kernels.push_back({"tanh_forward", hidden, 1e-6, [&pool](const KernelTable& t, float* y) { t.tanh_forward(y, x.data(), hidden, pool); }});
   kernels.push_back({"tanh_backward", hidden, 1e-6, [&pool](const KernelTable& t, float* dx) { t.tanh_backward(dx, dy.data(), x.data(), hidden, pool); }});
   kernels.push_back({"add", hidden, 1e-6, [&pool](const KernelTable& t, float* y) {
-                       std::copy(x.begin(), x.end(), y);
+                       std::copy(x.begin(), x.end(), y);  // as above
                        t.add(y, residual.data(), hidden, pool);
                      }});
   kernels.push_back({"dropout", hidden, 1e-6, [&pool](const KernelTable& t, float* y) { t.dropout(y, x.data(), dropped, hidden, pool); }});
@@ -153,12 +153,12 @@ std::vector<Kernel> list(ThreadPool& pool) {
 int main(int argc, char** argv) {
   ThreadPool pool(argc > 1 ? std::atoi(argv[1]) : 2);
   const char* const names[] = {"ref", "portable", "avx2", "avx512"};
-  std::printf("%d threads; microseconds, and in brackets how many times as fast as the version before\n\n%-30s", pool.threads(), "kernel");
+  std::printf("%d threads; microseconds, and in brackets how many times as fast as the version before\n\n%-33s", pool.threads(), "kernel");
   for (int v = 0; v < 4; ++v) std::printf("   %d %-14s", v + 1, names[v]);
   std::printf("\n");
   for (const Kernel& kernel : list(pool)) {
     std::vector<float> expected(kernel.outputs), out(kernel.outputs);
-    std::printf("%-30s", kernel.name);
+    std::printf("%-33s", kernel.name);
     double before = 0;
     for (const char* name : names) {
       const KernelTable* table = kernels::find_kernels(name);

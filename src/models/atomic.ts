@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { PermafrostError } from "../errors.js";
 import { makeFolder } from "./make-folder.js";
 
@@ -25,7 +26,7 @@ export async function writeAtomic(file: string, write: (handle: FileHandle) => P
     } finally {
       await handle.close();
     }
-    await rename(temporary, file);
+    await move(temporary, file);
     await syncFolder(path.dirname(file));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
@@ -43,6 +44,21 @@ export function writeJsonAtomic(file: string, value: unknown): Promise<void> {
   return writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** rename, patiently: on Windows a scanner may hold for a moment what was just written, and with it the folder it is in. */
+export async function move(from: string, to: string): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  for (let wait = 10; ; wait = Math.min(2 * wait, 500)) {
+    try {
+      return await rename(from, to);
+    } catch (error) {
+      const passing = process.platform === "win32" && HELD.has((error as NodeJS.ErrnoException).code ?? "");
+      if (!passing || performance.now() > deadline) throw error;
+    }
+    await sleep(wait);
+  }
+}
+const HELD: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EBUSY"]);
+
 /** A system error as ERR_WRITE; any other error as it is. */
 export function asWriteError(error: unknown, file: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
@@ -55,6 +71,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on the device",
   EROFS: "a read-only file system",
   EACCES: "no permission",
+  EPERM: "no permission, or a program has it open",
+  EBUSY: "a program has it open",
   ENOENT: "no such folder, and none can be made",
   ENOTDIR: "a file where a folder should be",
   EISDIR: "a folder",

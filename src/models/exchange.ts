@@ -1,9 +1,9 @@
 /** Several files of a folder replaced together: staged beside each other, then moved in as one step that can be taken back. */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { PermafrostError } from "../errors.js";
-import { asWriteError, syncFolder } from "./atomic.js";
+import { asWriteError, move, syncFolder } from "./atomic.js";
 import { makeFolder } from "./make-folder.js";
 
 export interface ExchangeOptions {
@@ -63,7 +63,7 @@ const clear = (folder: string) => rm(folder, { recursive: true, force: true }).c
 async function moveInto(stage: string, target: string, options: ExchangeOptions): Promise<void> {
   const there = await stat(target).catch(() => null);
   if (there) await exchange(stage, target, options);
-  else await rename(stage, target);
+  else await move(stage, target);
   await syncFolder(there ? target : path.dirname(target));
 }
 
@@ -81,17 +81,17 @@ async function exchange(stage: string, target: string, { last, stale = [] }: Exc
   const aside = `${stage.slice(0, -".tmp".length)}.old.tmp`;
   await mkdir(aside);
   const moved: [from: string, to: string][] = [];
-  const move = async (name: string, from: string, to: string) => {
-    await rename(path.join(from, name), path.join(to, name));
+  const moveFile = async (name: string, from: string, to: string) => {
+    await move(path.join(from, name), path.join(to, name));
     moved.push([path.join(from, name), path.join(to, name)]);
   };
   try {
-    for (const name of old) await move(name, target, aside);
-    for (const name of fresh) await move(name, stage, target);
+    for (const name of old) await moveFile(name, target, aside);
+    for (const name of fresh) await moveFile(name, stage, target);
   } catch (error) {
     let stuck = false;
     for (const [from, to] of moved.reverse())
-      await rename(to, from).catch(() => {
+      await move(to, from).catch(() => {
         stuck = true;
       });
     if (stuck) throw stuckIn(aside, error);

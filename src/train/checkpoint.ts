@@ -3,11 +3,11 @@
  * The order of rows and the dropout masks are functions of (seed, step), so the step is all the generator state there is.
  */
 import { createHash } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { ConfigError, type Issue } from "../errors.js";
-import { asWriteError, syncFolder, writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
+import { asWriteError, move, syncFolder, writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
 import { makeFolder } from "../models/make-folder.js";
 import type { Evaluation } from "./lane.js";
 import type { Totals } from "./totals.js";
@@ -90,7 +90,7 @@ export async function writeCheckpoint(
 async function replaceFolder(stage: string, target: string): Promise<void> {
   const aside = `${target}.old`;
   await rm(aside, { recursive: true, force: true });
-  const replaced = await rename(target, aside).then(
+  const replaced = await move(target, aside).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw error;
@@ -98,9 +98,9 @@ async function replaceFolder(stage: string, target: string): Promise<void> {
     },
   );
   try {
-    await rename(stage, target);
+    await move(stage, target);
   } catch (error) {
-    if (replaced) await rename(aside, target);
+    if (replaced) await move(aside, target);
     throw error;
   }
   await syncFolder(path.dirname(target));

@@ -8,7 +8,7 @@
 //   accuracy   error against float64 at most twice that of plain fp32 (the table "ref") plus kUlps ulps of the largest
 //              value times the op's condition number, which is computed from the inputs. Never raised for a test. Plain
 //              fp32 itself: kPlainUlps.
-//   bits       the same twice, and with 1, 2 and 7 threads
+//   bits       the same twice, and but for ref with 2 and 7 threads
 //   bounds     canaries around every buffer made by Guarded
 //   finite     no NaN where the exact answer has none: outputs start as NaN, so an element left out is seen
 #pragma once

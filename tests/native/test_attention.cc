@@ -56,7 +56,7 @@ void for_problems(const std::function<void(const Draw&)>& body) {
   // More than 512 keys: fewer queries at a time.
   body([](uint64_t seed) { return std::make_shared<Problem>(std::vector<int>{515, 3}, 1, 8, false, 0.1f, seed); });
 }
-// check_draws' several: not of a long sequence, whose many queries are draws enough.
+// For check_draws: one of a batch of 100 tokens, whose many queries are draws enough.
 int draws(const Problem& p) { return p.T < 100 ? 3 : 1; }
 
 // A score is a sum of D products that may cancel, and e^score passes its absolute error on as a relative one: the

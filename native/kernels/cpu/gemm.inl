@@ -37,8 +37,8 @@ struct Gemm {
   bool stream_u = false;  // gelu: past the caches; needs whole aligned vectors
 };
 
-// A tile of C, multiplied out. In a loop of its own for each epilogue, and for whole tiles, with what it reads of g beside it: a
-// vector of gelu is one long chain, and overlaps with the next only as far as the instructions between are few.
+// The epilogue of a finished tile. A loop for each epilogue, whole tiles apart, and what it reads of g in locals: gelu is one long
+// dependency chain, and vectors overlap only where few instructions lie between.
 template <Epilogue kEpilogue, bool kWhole>
 static void finish(const Gemm& g, int row, int rows, int col, int cols) {
   float* c = g.c + ptrdiff_t(row) * g.cols + col;

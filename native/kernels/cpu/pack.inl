@@ -66,9 +66,9 @@ static void pack_transposed(float* panel, const float* data, ptrdiff_t ld, int c
     const float* from = data + v * kLanes * ld + ptrdiff_t(unit) * kWide;
     for (int u = 0; u < units; u += kLanes) {
       const int left = depth - (unit + u) * kWide;
-      V r[kLanes];
       // The next kLanes rows, for the reason of kAhead.
       if (u * kWide % kLine == 0) prefetch_rows(from + kLanes * ld + u * kWide, ld, kLanes, kLanes * kWide);
+      V r[kLanes];
       if (rows == kLanes && left >= kLanes * kWide) {
         PF_UNROLL
         for (int i = 0; i < kLanes; ++i) r[i] = units_along<kFactor>(from + i * ld + u * kWide, kLanes * kWide);
