@@ -119,7 +119,7 @@ std::vector<Kernel> list(ThreadPool& pool) {
   kernels.push_back({"tanh_forward", hidden, 1e-6, [&pool](const KernelTable& t, float* y) { t.tanh_forward(y, x.data(), hidden, pool); }});
   kernels.push_back({"tanh_backward", hidden, 1e-6, [&pool](const KernelTable& t, float* dx) { t.tanh_backward(dx, dy.data(), x.data(), hidden, pool); }});
   kernels.push_back({"add", hidden, 1e-6, [&pool](const KernelTable& t, float* y) {
-                       std::copy(x.begin(), x.end(), y);  // as above
+                       std::copy(x.begin(), x.end(), y);  // in place: the copy is part of the time
                        t.add(y, residual.data(), hidden, pool);
                      }});
   kernels.push_back({"dropout", hidden, 1e-6, [&pool](const KernelTable& t, float* y) { t.dropout(y, x.data(), dropped, hidden, pool); }});

@@ -44,7 +44,10 @@ export function writeJsonAtomic(file: string, value: unknown): Promise<void> {
   return writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** rename, patiently: on Windows a scanner may hold for a moment what was just written, and with it the folder it is in. */
+/**
+ * rename. On Windows it is tried again for ten seconds: a virus scanner may hold for a moment what was just written, and with it
+ * the folder it is in.
+ */
 export async function move(from: string, to: string): Promise<void> {
   const deadline = performance.now() + 10_000;
   for (let wait = 10; ; wait = Math.min(2 * wait, 500)) {
@@ -71,8 +74,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on the device",
   EROFS: "a read-only file system",
   EACCES: "no permission",
-  EPERM: "no permission, or a program has it open",
-  EBUSY: "a program has it open",
+  EPERM: "not permitted, or on Windows open in a program",
+  EBUSY: "in use",
   ENOENT: "no such folder, and none can be made",
   ENOTDIR: "a file where a folder should be",
   EISDIR: "a folder",

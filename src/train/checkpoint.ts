@@ -104,7 +104,8 @@ async function replaceFolder(stage: string, target: string): Promise<void> {
     throw error;
   }
   await syncFolder(path.dirname(target));
-  await rm(aside, { recursive: true, force: true });
+  // The new one is in place whether or not the old one goes; the next write begins by removing it.
+  await rm(aside, { recursive: true, force: true }).catch(() => {});
 }
 
 /**

@@ -58,6 +58,6 @@ TEST(spill_file, refuses) {
   t.expect(!SpillFile::create("", 1), "made a file in no folder");
   t.expect(!SpillFile::create(folder.utf8(), 0), "made an empty file");
   t.expect(!SpillFile::create(folder.utf8() + "/missing", 1), "made a file in a folder that is not there");
-  t.expect(!SpillFile::create(folder.utf8(), std::numeric_limits<size_t>::max() / 8), "made a file larger than any disk");
+  t.expect(!SpillFile::create(folder.utf8(), std::numeric_limits<size_t>::max() / sizeof(float)), "made a file larger than any disk");
   t.expect(folder.files() == 0, "a refused file stayed behind");
 }
