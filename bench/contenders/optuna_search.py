@@ -4,13 +4,14 @@
 search.mjs runs it against permafrost_search.mjs. One rate per group on a log scale, each group frozen or not as TPE decides (requires_grad=False);
 AdamW (fused), 10 % warm-up then linear decay, weight decay 0.01, clipping to 1, dropout as configured; batches padded to
 their longest text, texts of like length together unless "random": true (what the Trainer does by default). The objective is validation accuracy after the
-last epoch; a trial that is the best so far is scored on test. Prints one JSON line: wall_s is from the first trial to the
-last, reading and tokenising not counted.
+last epoch; the best trial's model is scored on test, once. Prints one JSON line: wall_s is from the first trial to that
+score (test_s), reading and tokenising not counted.
 """
 import json, math, random, statistics, sys, time
 
 import optuna
 import torch
+import transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 spec = json.loads(sys.argv[1])
@@ -66,6 +67,7 @@ def autocast():
 def accuracy(model, rows):
     model.eval()
     right = 0
+    rows = sorted(rows, key=lambda row: len(row["input_ids"]))
     for at in range(0, len(rows), 64):
         batch = tensors(rows[at : at + 64])
         with autocast():
@@ -117,14 +119,16 @@ def objective(trial):
     model = train(rates)
     value = accuracy(model, data["validation"])
     seconds.append(time.perf_counter() - begin)
-    if best is None or value >= best[0]:
-        best = (value, accuracy(model, data["test"]))
+    if best is None or value > best[0]:
+        best = (value, model)
     return value
 
 
 study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=SEED, multivariate=True, group=True))
 begin = time.perf_counter()
 study.optimize(objective, n_trials=spec["trials"])
-wall = time.perf_counter() - begin
-print(json.dumps(dict(trials=spec["trials"], wall_s=wall, trials_per_hour=3600 * spec["trials"] / wall, median_trial_s=statistics.median(seconds),
-                      validation=best[0], test=best[1], version=f"torch {torch.__version__}, optuna {optuna.__version__}")))
+before_test = time.perf_counter()
+test = accuracy(best[1], data["test"])
+wall, test_s = time.perf_counter() - begin, time.perf_counter() - before_test
+print(json.dumps(dict(trials=spec["trials"], wall_s=wall, test_s=test_s, trials_per_hour=3600 * spec["trials"] / wall, median_trial_s=statistics.median(seconds),
+                      validation=best[0], test=test, version=f"torch {torch.__version__}, transformers {transformers.__version__}, optuna {optuna.__version__}")))
