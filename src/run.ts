@@ -63,19 +63,45 @@ export class Run<E, R> implements AsyncIterable<E>, Promise<R>, AsyncDisposable 
     return this.#result.finally(onFinally);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<E, void, undefined> {
+  /** Leaving it, also while its `next()` waits or before there was one, aborts the work and waits until it has stopped. */
+  [Symbol.asyncIterator](): AsyncGenerator<E, void, undefined> {
     this.#iterated = true;
-    this.#result.catch(() => {}); // thrown below instead
-    try {
-      for (;;) {
-        while (this.#events.length > 0) yield this.#events.shift()!;
-        if (this.#ended) break;
-        await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      }
-      await this.#result;
-    } finally {
+    this.#result.catch(() => {}); // thrown where it is iterated instead
+    // By hand: a generator's own return() waits behind a pending next(), and before the first one runs nothing of its body.
+    const reader = { left: false };
+    const events = this.#read(reader);
+    const leave = async () => {
+      reader.left = true;
       if (!this.#ended) await this[Symbol.asyncDispose]();
+    };
+    return {
+      next: () => events.next(),
+      return: async () => {
+        await leave();
+        return events.return();
+      },
+      throw: async (error) => {
+        await leave();
+        return events.throw(error);
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      [Symbol.asyncDispose]: leave,
+    };
+  }
+
+  async *#read(reader: { readonly left: boolean }): AsyncGenerator<E, void, undefined> {
+    for (;;) {
+      while (this.#events.length > 0) {
+        if (reader.left) return;
+        yield this.#events.shift()!;
+      }
+      if (reader.left) return;
+      if (this.#ended) break;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+    await this.#result;
   }
 
   #wake(): void {

@@ -46,6 +46,33 @@ test("two iterations share the events, and both end", async () => {
   expect(seen.sort()).toEqual([0, 1, 2, 3]);
 });
 
+test.each([
+  ["while next() waits", (events: AsyncGenerator<never>) => void events.next()],
+  ["before the first next()", () => {}],
+])("an iteration that is left %s aborts the work", async (_, before) => {
+  for (const leave of ["return", "throw", "dispose"] as const) {
+    let ended = false;
+    const run = new Run<never, never>((emit, signal) => endless(emit, signal).finally(() => (ended = true)));
+    const events = run[Symbol.asyncIterator]();
+    await sleep(10);
+    before(events);
+    const error = new Error("left");
+    if (leave === "return") expect(await events.return()).toEqual({ done: true, value: undefined });
+    else if (leave === "throw") await expect(events.throw(error)).rejects.toBe(error);
+    else await events[Symbol.asyncDispose]();
+    expect(ended).toBe(true);
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+  }
+});
+
+test("a next() that waits when its iteration is left finds the end, not an error", async () => {
+  const events = new Run<never, never>(endless)[Symbol.asyncIterator]();
+  const waiting = events.next();
+  await sleep(10);
+  await events.return();
+  expect(await waiting).toEqual({ done: true, value: undefined });
+});
+
 test("rejects with the signal's reason, aborted before or during the work", async () => {
   const reason = new Error("enough");
   await expect(new Run(endless, AbortSignal.abort(reason))).rejects.toBe(reason);
