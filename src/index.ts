@@ -11,6 +11,7 @@ import {
 } from "./config/schema.js";
 import type { SearchEvent, TrainEvent } from "./events.js";
 import { addon, call } from "./native/call.js";
+import { machineThreads } from "./native/machine.js";
 import { Model } from "./predict.js";
 import { Run } from "./run.js";
 import { runSearch, type SearchResult } from "./search/search.js";
@@ -52,7 +53,7 @@ const orNone = <T extends object>(options: T): T => options ?? ({} as T);
 
 interface Abortable {
   /** Stops the work; the run rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -91,8 +92,11 @@ export async function loadModel(model: string, options: Omit<PredictOptions, "mo
 /** Version and compiler of the native core. */
 export const version = () => addon().version();
 
-/** What this machine can run. */
-export const listDevices = () => addon().listDevices();
+/** What this machine can run. `threads` is what a run takes where nobody says: a container's CPU quota counts. */
+export const listDevices = () =>
+  addon()
+    .listDevices()
+    .map((device) => ({ ...device, threads: machineThreads() }));
 
 /** The most this machine does, measured in about a third of a second: what a profile is held against. */
 export const measurePeak = (options: Pick<TrainOptions, "threads" | "isa"> = {}) =>

@@ -118,7 +118,7 @@ export class Model implements AsyncDisposable {
    */
   async predict(
     texts: readonly TextInput[],
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Prediction[]> {
     if (this.#isNothing(texts, options.signal)) return [];
     const predictions: Prediction[] = [];
@@ -141,7 +141,7 @@ export class Model implements AsyncDisposable {
   /** Last hidden states, for `permafrost/tfjs` or a search index. Throws as `predict` does. */
   async hiddenStates(
     texts: readonly TextInput[],
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<HiddenStates> {
     const { hiddenSize } = this;
     if (this.#isNothing(texts, options.signal))

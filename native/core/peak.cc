@@ -28,7 +28,8 @@ double seconds_of(Work&& work) {
 }
 
 double stream(const kernels::KernelTable& ops, ThreadPool& pool) {
-  const size_t n = (size_t(8) << 20) * size_t(pool.threads());
+  // 32 MiB a thread and array, past the caches; at most 512 MiB in all, since containers with many cores may have little memory.
+  const size_t n = (size_t(8) << 20) * size_t(std::min(pool.threads(), 8));
   Floats y = Floats::zeroed(n), x = Floats::zeroed(n);
   std::fill_n(x.data(), n, 1.0f);  // untouched zero pages are all the same page
   ops.add(y.data(), x.data(), n, pool);

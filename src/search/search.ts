@@ -61,6 +61,7 @@ export async function runSearch(
   const notify = (message: string) => emit({ type: "notice", message });
   task.notices.forEach(notify);
   const storage = given.storage ?? `sqlite:///${path.join(given.outputDir, "study.db")}`;
+  signal.throwIfAborted(); // before there is a study that the next call would have to resume
   await using store = SqliteStore.open(storage);
   using studies = await openStudies(store, task, given, notify);
   const { layers, uniform, config, manifest } = studies;
