@@ -150,7 +150,8 @@ async function withCompiler() {
 function compilerPackage() {
   if (process.platform === "darwin") return "xcode-select --install";
   if (process.platform === "win32") {
-    return 'winget install Microsoft.VisualStudio.2022.BuildTools   (with "Desktop development with C++")';
+    const workload = "--wait --passive --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended";
+    return `winget install Microsoft.VisualStudio.2022.BuildTools --override "${workload}"`;
   }
   let release = "";
   try {
@@ -178,8 +179,9 @@ function advice(attempts) {
   return [compilerPackage(), ...again];
 }
 
-/** The compiler refused our own code: another build tool would only repeat it. */
-const isSourceError = (output) => /(^|[\s/])native\/\S+:\d+:\d+: (fatal )?error:/m.test(output ?? "");
+/** The compiler refused our own code: another build tool would only repeat it. "file:1:2: error:", with MSVC "file(1,2): error C1:". */
+const isSourceError = (output) =>
+  /(^|[\s/\\])native[/\\]\S+(:\d+:\d+|\(\d+(,\d+)?\)) ?: (fatal )?error\b/m.test(output ?? "");
 
 async function main() {
   if (isSet("PERMAFROST_SKIP_BUILD")) return say("PERMAFROST_SKIP_BUILD is set: no addon built");

@@ -146,9 +146,12 @@ function readText(text: unknown, kind: OptionSpec["kind"]): unknown {
   }
 }
 
+/** Windows editors and shells begin a file with a byte order mark, which is no JSON. */
+const withoutMark = (text: string) => (text.startsWith("\uFEFF") ? text.slice(1) : text);
+
 async function readConfigFile(file: string): Promise<Record<string, unknown>> {
   try {
-    const parsed: unknown = JSON.parse(await readFile(file, "utf8"));
+    const parsed: unknown = JSON.parse(withoutMark(await readFile(file, "utf8")));
     if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed))
       return parsed as Record<string, unknown>;
     throw new SyntaxError("not an object");

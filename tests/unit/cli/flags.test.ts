@@ -92,6 +92,10 @@ describe("--config", () => {
     expect(await withFile(options)).toEqual(await read(flags));
   });
 
+  test("a byte order mark before the object is none of it", async () => {
+    expect((await read(["--config", file], '\uFEFF{"seed":7}')).seed).toBe(7);
+  });
+
   test.each([
     ["[]", "not an object"],
     ["null", "not an object"],
