@@ -32,3 +32,33 @@ test("the notices begin with the newly initialised tensors and the classes; inte
     `${validation}: columns not used: id`,
   ]);
 });
+
+test("texts that two files share are said of every pair", async () => {
+  const rows = (...texts: string[]) => ["text,label", ...texts.map((text, i) => `${text},${i % 2}`)];
+  const train = write("a.csv", rows("red cat", "blue dog", "green sun", "a tree"));
+  const validation = write("b.csv", rows("red cat", "the moon"));
+  const test = write("c.csv", rows("blue dog", "the moon"));
+  const { config } = resolve(trainOptions, {
+    model: at("model"),
+    train,
+    validation,
+    test,
+    outputDir: at("out"),
+  });
+  await using task = await openTask(config);
+  const said = [
+    [validation, train],
+    [test, train],
+    [test, validation],
+  ];
+  expect(task.overlaps).toHaveLength(3);
+  for (const [i, files] of said.entries()) for (const file of files) expect(task.overlaps[i]).toContain(file);
+});
+
+test("texts are cut at maxLength, which is said", async () => {
+  const train = write("long.csv", ["text,label", "red cat the moon,0", "blue dog,1", "red,0"]);
+  const given = { model: at("model"), train, validation: train, outputDir: at("out"), maxLength: 4 };
+  await using task = await openTask(resolve(trainOptions, given).config);
+  expect(Array.from(task.splits.train.encoded.offsets)).toEqual([0, 4, 8, 11]);
+  expect(task.notices).toContain(`${train}: 1 texts were cut at 4 tokens`);
+});
