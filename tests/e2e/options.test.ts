@@ -90,3 +90,16 @@ test("--test scores the rows of test", async () => {
   expect(result.test!.accuracy).toBeLessThan(0.1);
   expect(result.test!.loss).toBeGreaterThan(result.validation.loss);
 });
+
+test("a classifier that is trained on keeps the order of its classes", async () => {
+  await weights();
+  const model = at("reversed");
+  cpSync(at("out"), model, { recursive: true });
+  const config = JSON.parse(readFileSync(path.join(model, "config.json"), "utf8"));
+  const names = Object.values<string>(config.id2label).reverse();
+  const id2label = Object.fromEntries(names.map((name, i) => [i, name]));
+  const label2id = Object.fromEntries(names.map((name, i) => [name, i]));
+  writeFileSync(path.join(model, "config.json"), JSON.stringify({ ...config, id2label, label2id }));
+  await weights({ model });
+  expect(JSON.parse(readFileSync(at("out/config.json"), "utf8")).id2label).toEqual(id2label);
+});

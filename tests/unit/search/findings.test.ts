@@ -20,7 +20,7 @@ const rates = { embeddings: 0, "layer.0": 1e-4, head: 1e-3 };
 
 test("a trial that was given up, lost too often, is one without a value, not one that never was", () => {
   expect(layerTrial(record({ state: "FAIL", value: null }), groups)).toMatchObject({
-    ...{ number: 4, arm: "random", state: "FAIL", value: null, rates },
+    ...{ number: 4, arm: "random", state: "FAIL", value: null, rates, globalRate: 1e-4 },
     cost: { seconds: 0, flops: 0, trainedParameters: 0 },
   });
 });
