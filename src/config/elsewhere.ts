@@ -12,7 +12,8 @@ const INSTEAD: Readonly<Record<string, string>> = {
   logging_strategy: "use logging_steps of train",
   greater_is_better: "not needed: metric_for_best_model says which way is better",
   report_to: "not offered: trainer_state.json holds the log",
-  overwrite_output_dir: "not needed: files in output_dir are replaced whole",
+  overwrite_output_dir:
+    "not offered: train replaces its own earlier training there; a search needs resume, or another output_dir",
   optim: "not needed: AdamW with bias correction is the only optimizer",
   use_cpu: "not needed: this version computes on the CPU",
   no_cuda: "not needed: this version computes on the CPU",

@@ -76,6 +76,10 @@ export function hashTensors(tensors: Iterable<Tensor>): string {
   return hash.digest("hex");
 }
 
+/** A search's model is in `model` of its output folder, a training's is that folder itself: easily mistaken for another. */
+const didYouMean = (place: string) =>
+  existsSync(path.join(place, "config.json")) ? { hint: `did you mean ${place}?` } : {};
+
 async function readConfig(dir: string): Promise<Readonly<Record<string, unknown>>> {
   const file = path.join(dir, "config.json");
   const isFolder = await stat(dir).then(
@@ -84,7 +88,12 @@ async function readConfig(dir: string): Promise<Readonly<Record<string, unknown>
   );
   if (!isFolder) {
     throw new ModelError("ERR_MODEL_FOLDER", `${dir}: not a model folder`, [
-      { path: dir, expected: "a folder with config.json and model.safetensors", received: "no such folder" },
+      {
+        path: dir,
+        expected: "a folder with config.json and model.safetensors",
+        received: "no such folder",
+        ...(path.basename(dir) === "model" ? didYouMean(path.dirname(dir)) : {}),
+      },
     ]);
   }
   let value: unknown;
@@ -92,13 +101,11 @@ async function readConfig(dir: string): Promise<Readonly<Record<string, unknown>
     value = JSON.parse(await readFile(file, "utf8"));
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    const within = path.join(dir, "model");
     const issue = {
       path: "config.json",
       expected: "JSON",
       received: missing ? "no such file" : (cause as Error).message,
-      // The output folder of a search.
-      ...(missing && existsSync(path.join(within, "config.json")) ? { hint: `did you mean ${within}?` } : {}),
+      ...(missing ? didYouMean(path.join(dir, "model")) : {}),
     };
     throw new ModelError("ERR_CONFIG", `${dir}: no usable config.json`, [issue], { cause });
   }

@@ -148,7 +148,7 @@ async function noWeights(folder: string): Promise<ModelError> {
       path: pickles.join(", "),
       expected: WEIGHTS_FILE,
       received: "files that are never opened here",
-      hint: `if you trust them, convert in Python: from transformers import AutoModel; AutoModel.from_pretrained("${folder}").save_pretrained("converted")`,
+      hint: `if you trust them, convert in Python: from transformers import AutoModel, AutoTokenizer; [a.from_pretrained("${folder}").save_pretrained("converted") for a in (AutoModel, AutoTokenizer)]   (a trained classifier: AutoModelForSequenceClassification for AutoModel)`,
     },
   ]);
 }

@@ -30,6 +30,15 @@ const changed = (changes: Readonly<Record<string, Partial<Tensor> | null>>, clas
     return change === null ? [] : [{ ...tensor, ...change }];
   });
 
+test("where there is no model, the one a folder above or below is named: search and train put theirs there", async () => {
+  const [above, below] = [fresh(), fresh()];
+  await tinyFolder(above);
+  await tinyFolder(path.join(below, "model"));
+  expect((await failure(path.join(above, "model"))).issues[0]!.hint).toBe(`did you mean ${above}?`);
+  expect((await failure(below)).issues[0]!.hint).toBe(`did you mean ${path.join(below, "model")}?`);
+  expect((await failure(fresh())).issues[0]!.hint).toBeUndefined();
+});
+
 describe("what is read", () => {
   test("an encoder with pooler: every tensor, no labels, no notices", async () => {
     const folder = await loadModelFolder(await tinyFolder(fresh()));
