@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { resolve } from "../../../src/config/resolve.js";
 import { trainOptions } from "../../../src/config/schema.js";
-import { manifestOf } from "../../../src/train/manifest.js";
+import { asWritten, manifestOf } from "../../../src/train/manifest.js";
 import type { Task } from "../../../src/train/task.js";
 
 const task = (train = "a", validation = "b") =>
@@ -16,7 +16,7 @@ const manifest = (options: object = {}, of = task(), rates = { head: 1e-3 }) =>
 
 test("every option that can change a training is in it; an option added later is, until it is excepted", () => {
   const excepted = Object.keys(trainOptions)
-    .map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
+    .map(asWritten)
     .filter((name) => !(name in manifest()));
   expect(excepted.toSorted()).toEqual([
     // What only says how fast, where to, or what is told; the test split is read at the end.
