@@ -8,6 +8,7 @@
  * - the exact test over seeds flips each seed's mean difference (`signFlipTest`); 5 seeds cannot go below p = .0625.
  */
 import { DataError, type Issue } from "../errors.js";
+import { atOnce, type Pieces } from "../turns.js";
 import { fairCoinP } from "./distributions.js";
 import type { ArmSummary, Comparison, CostRatio, RowTest, SeedPair, Spread } from "./findings.js";
 import { inNetworkOrder } from "./groups.js";
@@ -34,13 +35,18 @@ export interface CompareOptions {
  * The winner against every baseline, as one family: intervals after Bonferroni, so that all of them cover at once; p of the
  * row tests after Holm. A verdict needs both, so the chance of any wrong one is at most 1 − level.
  */
-export function compareAll(
+export const compareAll = (...asked: Parameters<typeof compareInPieces>): Comparison[] =>
+  atOnce(compareInPieces(...asked));
+
+/** `compareAll`, which takes a second where test has tens of thousands of rows. */
+export function* compareInPieces(
   winner: ArmResult,
   baselines: readonly ArmResult[],
   options: CompareOptions,
-): Comparison[] {
+): Pieces<Comparison[]> {
   const { level = 0.95, margin = 0.01 } = options;
-  const found = baselines.map((baseline) => factsOf(winner, baseline, baselines.length, options));
+  const found: Facts[] = [];
+  for (const baseline of baselines) found.push(yield* factsOf(winner, baseline, baselines.length, options));
   const adjusted = holm(found.map(({ rowTest }) => rowTest.p));
   return found.map((facts, i) => {
     const rowTest = { ...facts.rowTest, adjustedP: adjusted[i]!, alpha: 1 - level };
@@ -53,7 +59,15 @@ export function compareArms(winner: ArmResult, baseline: ArmResult, options: Com
   return compareAll(winner, [baseline], options)[0]!;
 }
 
-function factsOf(winner: ArmResult, baseline: ArmResult, comparisons: number, options: CompareOptions) {
+/** What is found of one baseline alone. */
+type Facts = Omit<Comparison, "verdict" | "rowTest"> & { readonly rowTest: ReturnType<typeof rowTest> };
+
+function* factsOf(
+  winner: ArmResult,
+  baseline: ArmResult,
+  comparisons: number,
+  options: CompareOptions,
+): Pieces<Facts> {
   const { seed, level = 0.95, resamples = 4000 } = options;
   const { pairs, unpairedSeeds, rows } = pairSeeds(winner, baseline);
   const d = pairs.map(([w, b]) =>
@@ -64,7 +78,12 @@ function factsOf(winner: ArmResult, baseline: ArmResult, comparisons: number, op
   const differences = seeds.map((pair) => pair.difference);
   const familyLevel = 1 - (1 - level) / comparisons;
   const label = `compare/${winner.name}/${baseline.name}`;
-  const difference = crossedInterval(d, familyLevel, resamples, new Random(seed, `${label}/rows-and-seeds`));
+  const difference = yield* crossedInterval(
+    d,
+    familyLevel,
+    resamples,
+    new Random(seed, `${label}/rows-and-seeds`),
+  );
   const flips = signFlipTest(differences, new Random(seed, `${label}/sign-flip`), 99_999);
   const spread = spreadOf(differences);
 

@@ -12,6 +12,7 @@
  * freedom (Biometrics Bull. 2, 1946). That cannot reach beyond what so few seeds resampled can give, so the interval is never
  * narrower than mean ± t √Var: without it, 3 seeds that spread by 4 points called 8 % of equal arms different, not 5.
  */
+import type { Pieces } from "../turns.js";
 import { normalSf, studentTUpperQuantile } from "./distributions.js";
 import type { Interval } from "./findings.js";
 import type { Random } from "./random.js";
@@ -24,14 +25,14 @@ export interface CrossedMean {
   readonly standardError: number;
 }
 
-export function crossedInterval(
+export function* crossedInterval(
   d: readonly Int8Array[],
   level: number,
   resamples: number,
   random: Random,
-): CrossedMean {
+): Pieces<CrossedMean> {
   const { mean, variance, df } = twoWay(d);
-  const replicates = pigeonhole(d, resamples, random);
+  const replicates = yield* pigeonhole(d, resamples, random);
   const spread = replicates.reduce((sum, value) => sum + (value - mean) ** 2, 0) / resamples;
   const scale = spread > 0 ? Math.sqrt(variance / spread) : 0;
   const rescaled = replicates.map((value) => mean + scale * (value - mean)).sort();
@@ -48,11 +49,12 @@ export function crossedInterval(
 }
 
 /** Means of tables with S seeds and N rows drawn with replacement, independently. */
-function pigeonhole(d: readonly Int8Array[], resamples: number, random: Random): Float64Array {
+function* pigeonhole(d: readonly Int8Array[], resamples: number, random: Random): Pieces<Float64Array> {
   const S = d.length;
   const N = d[0]!.length;
   const rowSums = new Int32Array(N);
-  return Float64Array.from({ length: resamples }, () => {
+  const means = new Float64Array(resamples);
+  for (let b = 0; b < resamples; b += 1) {
     rowSums.fill(0);
     for (let k = 0; k < S; k += 1) {
       const drawn = d[random.below(S)]!;
@@ -60,8 +62,10 @@ function pigeonhole(d: readonly Int8Array[], resamples: number, random: Random):
     }
     let total = 0;
     for (let k = 0; k < N; k += 1) total += rowSums[random.below(N)]!;
-    return total / (S * N);
-  });
+    means[b] = total / (S * N);
+    yield;
+  }
+  return means;
 }
 
 /** Mean, its variance by components, and Satterthwaite's df. With one seed only rows vary. */

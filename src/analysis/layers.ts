@@ -8,6 +8,7 @@
  * Values are turned so that larger is better; a positive r means "goes with a better objective".
  */
 import type { Arm, Direction } from "../study/types.js";
+import { atOnce, type Pieces } from "../turns.js";
 import {
   type AssociationOptions,
   missing,
@@ -54,7 +55,14 @@ export interface AnalyseOptions {
 
 const ARMS: readonly Arm[] = ["warm-start", "random", "optimized"];
 
-export function analyseLayers(trials: readonly LayerTrial[], options: AnalyseOptions): LayerFindings {
+export const analyseLayers = (...asked: Parameters<typeof analyseInPieces>): LayerFindings =>
+  atOnce(analyseInPieces(...asked));
+
+/** `analyseLayers`, which takes seconds where there are a hundred random trials. */
+export function* analyseInPieces(
+  trials: readonly LayerTrial[],
+  options: AnalyseOptions,
+): Pieces<LayerFindings> {
   const { seed, direction = "maximize", alpha = 0.05, level = 0.95 } = options;
   const { permutations = 9999, resamples = 2000, context = {} } = options;
   const names = inNetworkOrder(trials.flatMap((trial) => Object.keys(trial.rates)));
@@ -63,19 +71,14 @@ export function analyseLayers(trials: readonly LayerTrial[], options: AnalyseOpt
 
   const inference = { direction, level, permutations, resamples };
   const description = { direction, level, permutations: 0, resamples: 0 };
-  const groups = withQ(
-    names.map((group) => ({
-      group,
-      random: associate(random, group, {
-        ...inference,
-        stream: (test) => new Random(seed, `${group}/${test}`),
-      }),
-      optimized: {
-        ...withoutP(associate(optimized, group, { ...description, stream: () => new Random(seed) })),
-        descriptive: true,
-      },
-    })),
-  );
+  const found: GroupFinding[] = [];
+  for (const group of names) {
+    const stream = (test: string) => new Random(seed, `${group}/${test}`);
+    const ofRandom = yield* associate(random, group, { ...inference, stream });
+    const ofOptimized = yield* associate(optimized, group, { ...description, stream });
+    found.push({ group, random: ofRandom, optimized: { ...withoutP(ofOptimized), descriptive: true } });
+  }
+  const groups = withQ(found);
   const arms = ARMS.map((arm) => countArm(trials, arm));
   const power = powerStatement(random.length, groups, alpha);
   return {
@@ -102,7 +105,11 @@ type Settings = Omit<AssociationOptions, "random"> & {
   readonly stream: (test: string) => Random;
 };
 
-function associate(trials: readonly UsableTrial[], group: string, settings: Settings): GroupAssociations {
+function* associate(
+  trials: readonly UsableTrial[],
+  group: string,
+  settings: Settings,
+): Pieces<GroupAssociations> {
   const { direction, stream } = settings;
   const have = trials.filter((trial) => trial.rates[group] !== undefined);
   const values = have.map((trial) => oriented(trial.value, direction));
@@ -120,23 +127,29 @@ function associate(trials: readonly UsableTrial[], group: string, settings: Sett
     mixed
       ? test(isFrozen, values, { ...settings, random: stream(method) })
       : missing(method, have.length, have.length === 0 ? "no trials" : one);
+  const ofPointBiserial = frozenTest(pointBiserial, "point-biserial");
+  yield;
+  const ofRankBiserial = frozenTest(rankBiserial, "rank-biserial");
+  yield;
+  const ofPearson = pearson(logRates, trainedValues, { ...settings, random: stream("pearson") });
+  yield;
+  const ofSpearman = spearman(logRates, trainedValues, { ...settings, random: stream("spearman") });
+  yield;
+  const partial = partialCorrelation(
+    withGlobal.map((trial) => Math.log10(trial.rates[group]!)),
+    withGlobal.map((trial) => oriented(trial.value, direction)),
+    withGlobal.map((trial) => globalLogRate(trial, group)!),
+    { ...settings, random: stream("partial") },
+  );
+  yield;
   return {
     frozen: {
       trials: have.length,
       frozenTrials,
-      pointBiserial: frozenTest(pointBiserial, "point-biserial"),
-      rankBiserial: frozenTest(rankBiserial, "rank-biserial"),
+      pointBiserial: ofPointBiserial,
+      rankBiserial: ofRankBiserial,
     },
-    rate: {
-      pearson: pearson(logRates, trainedValues, { ...settings, random: stream("pearson") }),
-      spearman: spearman(logRates, trainedValues, { ...settings, random: stream("spearman") }),
-      partial: partialCorrelation(
-        withGlobal.map((trial) => Math.log10(trial.rates[group]!)),
-        withGlobal.map((trial) => oriented(trial.value, direction)),
-        withGlobal.map((trial) => globalLogRate(trial, group)!),
-        { ...settings, random: stream("partial") },
-      ),
-    },
+    rate: { pearson: ofPearson, spearman: ofSpearman, partial },
   };
 }
 

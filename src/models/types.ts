@@ -43,8 +43,6 @@ export interface ModelFolder {
   readonly pooling: Pooling;
   /** Tokens its training cut texts at (`permafrost_max_length` of config.json); null when config.json does not say. */
   readonly maxLength: number | null;
-  /** sha256 over names, shapes and fp32 values of the tensors, hex: not that of a file, so storing them as fp16 or in shards changes nothing. */
-  readonly hash: string;
   /** Human-readable notices: tensors in the file that are not used, auto_map ignored, NaN in weights, … */
   readonly notices: readonly string[];
 }

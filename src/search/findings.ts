@@ -2,8 +2,8 @@
 import os from "node:os";
 import {
   type ArmResult,
-  analyseLayers,
-  compareAll,
+  analyseInPieces,
+  compareInPieces,
   type LayerTrial,
   type SeedResult,
   summarise,
@@ -15,6 +15,7 @@ import type { ReportNotice, SearchFindings } from "../report/index.js";
 import { armOf } from "../study/study.js";
 import type { TrialRecord } from "../study/types.js";
 import type { Split, Task } from "../train/task.js";
+import { inTurns } from "../turns.js";
 import { isFinished, type TrialAttrs } from "./choice.js";
 import { decodeRates, isProposal } from "./space.js";
 
@@ -51,11 +52,13 @@ export interface FindingsInput {
   readonly notices: readonly ReportNotice[];
 }
 
-export function assembleFindings(input: FindingsInput): SearchFindings {
+export async function assembleFindings(input: FindingsInput): Promise<SearchFindings> {
   const { config, task, winner, baseline, majority, notices } = input;
   const trials = input.trials.flatMap((record) => layerTrial(record, task.groups) ?? []);
   const paired = (seed: SeedResult) => winner.seeds.some((own) => own.seed === seed.seed);
   const rival = baseline?.seeds.some(paired) ? baseline : null;
+  const { seed } = config;
+  const context = { datasets: 1, splits: 1, seedsPerTrial: 1 };
   return {
     study: {
       name: config.studyName,
@@ -68,7 +71,7 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
         family: task.folder.config.model_type,
         layers: task.folder.config.num_hidden_layers,
         parameters: task.native.description.parameters,
-        sha256: task.folder.hash,
+        sha256: task.modelHash,
       },
       data: Object.entries(task.splits).map(([role, split]) =>
         dataMeta(role as "train", split as Split, task),
@@ -88,11 +91,8 @@ export function assembleFindings(input: FindingsInput): SearchFindings {
       },
     },
     trials,
-    layers: analyseLayers(trials, {
-      seed: config.seed,
-      context: { datasets: 1, splits: 1, seedsPerTrial: 1 },
-    }),
-    comparisons: rival ? compareAll(winner, [rival], { seed: config.seed }) : [],
+    layers: await inTurns(analyseInPieces(trials, { seed, context })),
+    comparisons: rival ? await inTurns(compareInPieces(winner, [rival], { seed })) : [],
     winner: rival ? null : summarise(winner, task.splits.test!.dataset.examples.length),
     majority,
     notices,

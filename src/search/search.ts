@@ -169,7 +169,7 @@ export async function runSearch(
     );
 
   clock.enter("analyse", 0);
-  const findings = assembleFindings({
+  const findings = await assembleFindings({
     ...{ config, task, winner, baseline, majority: largest, testReadAt, notices },
     trials: await layers.planned(),
     startedAt: ((await layers.userAttr(STARTED)) as string | undefined) ?? null,

@@ -2,12 +2,12 @@
  * checkpoint-<step> folders: everything a run needs to go on as if it had never stopped, also in the middle of an epoch.
  * The order of rows and the dropout masks are functions of (seed, step), so the step is all the generator state there is.
  */
-import { createHash } from "node:crypto";
 import { mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { ConfigError, type Issue } from "../errors.js";
 import { asWriteError, move, syncFolder, writeFileAtomic, writeJsonAtomic } from "../models/atomic.js";
+import { sha256 } from "../models/hash.js";
 import { makeFolder } from "../models/make-folder.js";
 import type { Evaluation } from "./lane.js";
 import type { Totals } from "./totals.js";
@@ -69,7 +69,7 @@ export async function writeCheckpoint(
   const target = checkpointDir(outputDir, checkpoint.step);
   const stage = `${target}.tmp`;
   const { state, best, ...rest } = checkpoint;
-  const files = { [STATE]: factsOf(state), ...(best ? { [BEST]: factsOf(best) } : {}) };
+  const files = { [STATE]: await factsOf(state), ...(best ? { [BEST]: await factsOf(best) } : {}) };
   try {
     await rm(stage, { recursive: true, force: true });
     await makeFolder(outputDir);
@@ -147,17 +147,17 @@ function parseMeta(file: string, text: string): z.output<typeof metaSchema> {
   );
 }
 
-async function readState(file: string, { bytes, sha256 }: z.output<typeof fileFacts>): Promise<Buffer> {
+async function readState(file: string, expected: z.output<typeof fileFacts>): Promise<Buffer> {
   const state = await readPart(file);
-  if (state.length !== bytes)
-    throw broken([{ path: file, expected: `${bytes} bytes`, received: `${state.length} bytes` }]);
-  const received = factsOf(state).sha256;
-  if (received !== sha256)
-    throw broken([{ path: file, expected: `SHA-256 ${sha256}`, received: `SHA-256 ${received}` }]);
+  if (state.length !== expected.bytes)
+    throw broken([{ path: file, expected: `${expected.bytes} bytes`, received: `${state.length} bytes` }]);
+  const received = await sha256(state);
+  if (received !== expected.sha256)
+    throw broken([{ path: file, expected: `SHA-256 ${expected.sha256}`, received: `SHA-256 ${received}` }]);
   return state;
 }
 
-/** readFile, an update of a hash and a read take less than 2 GiB each; the state of a large model is more. */
+/** readFile and a read take less than 2 GiB each; the state of a large model is more. */
 const PART = 2 ** 30;
 
 async function readPart(file: string): Promise<Buffer> {
@@ -181,8 +181,6 @@ async function readPart(file: string): Promise<Buffer> {
 const broken = (issues: readonly Issue[], cause?: unknown) =>
   new ConfigError("ERR_CHECKPOINT", "cannot go on from there", issues, { cause });
 
-function factsOf(bytes: Uint8Array): z.output<typeof fileFacts> {
-  const hash = createHash("sha256");
-  for (let at = 0; at < bytes.length; at += PART) hash.update(bytes.subarray(at, at + PART));
-  return { bytes: bytes.length, sha256: hash.digest("hex") };
+async function factsOf(bytes: Uint8Array): Promise<z.output<typeof fileFacts>> {
+  return { bytes: bytes.length, sha256: await sha256(bytes) };
 }

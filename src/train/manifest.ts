@@ -31,9 +31,9 @@ const DECIDING = [
 export const asWritten = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** The model as it is trained: what config.json says of dropout, heads and padding is not in its tensors. */
-export const modelIn = ({ folder }: Task): Record<string, unknown> => ({
+export const modelIn = ({ folder, modelHash }: Task): Record<string, unknown> => ({
   ...folder.config,
-  model: folder.hash,
+  model: modelHash,
   pooling: folder.pooling,
 });
 

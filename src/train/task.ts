@@ -8,6 +8,7 @@ import { overlapNotice } from "../data/overlap.js";
 import { readDataset } from "../data/reader.js";
 import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
 import { groupsOf } from "../models/bert.js";
+import { hashTensors } from "../models/hash.js";
 import { drawTensors, initialiseModel } from "../models/init.js";
 import type { ModelFolder, Tensor } from "../models/types.js";
 import type { TensorMap } from "../native/contract.js";
@@ -35,6 +36,8 @@ export interface TaskOptions extends FolderOptions, MachineOptions {
 export interface Task extends AsyncDisposable {
   /** Without its weights, which the core has. */
   readonly folder: Omit<ModelFolder, "tensors">;
+  /** sha256 of the folder's weights, hex: `hashTensors`. */
+  readonly modelHash: string;
   readonly native: NativeModel;
   /** "embeddings", "layer.0", …, "head". */
   readonly groups: readonly string[];
@@ -68,13 +71,11 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     ...(options.test === undefined ? {} : { test: await read(options.test) }),
   };
   const labels = labelsOf(folder, datasets.train);
-  const encoded = Object.fromEntries(
-    Object.entries(datasets).map(([name, dataset]) => [
-      name,
-      encodeDataset(tokenizer, dataset, labels, maxLength),
-    ]),
-  ) as Record<SplitName, EncodedDataset>;
+  const encoded = {} as Record<SplitName, EncodedDataset>;
+  for (const [name, dataset] of Object.entries(datasets))
+    encoded[name as SplitName] = await encodeDataset(tokenizer, dataset, labels, maxLength);
   const notices = [...ofFolder, ...dataNotices(datasets, encoded, labels, maxLength)];
+  const modelHash = await hashTensors(whole.tensors.values());
   const { tensors, initialised, notice } = initialiseModel(whole, labels.names, options.seed);
   const native = await NativeModel.create(
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },
@@ -86,6 +87,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
   });
   return {
     folder,
+    modelHash,
     native,
     groups: groupsOf(folder.config),
     labels,

@@ -60,7 +60,7 @@ describe.each([128, 16])("hard texts at max_length %i", (length) => {
   test("packed, they are the same", async () => {
     const tokenizer: Tokenizer = await loadTokenizer(model);
     const singles = golden.texts.filter((row) => row.text_b === undefined).map(({ text }) => ({ text }));
-    const encoded = encodeDataset(
+    const encoded = await encodeDataset(
       tokenizer,
       datasetOf("hard", singles, { requireLabels: false }),
       null,
@@ -111,7 +111,7 @@ describe.skipIf(!existsSync(data))("every text of ../shared/data", () => {
     const tokenizer = await loadTokenizer(model);
     const dataset = await readDataset(path.join(data, name), { requireLabels: false });
     for (const [length, expected] of Object.entries(golden.datasets[name]!)) {
-      const { ids, types, offsets } = encodeDataset(tokenizer, dataset, null, Number(length));
+      const { ids, types, offsets } = await encodeDataset(tokenizer, dataset, null, Number(length));
       const hash = createHash("sha256");
       for (let i = 0; i + 1 < offsets.length; i++) {
         const [from, to] = [offsets[i]!, offsets[i + 1]!];

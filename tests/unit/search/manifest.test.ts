@@ -6,7 +6,8 @@ import type { Task } from "../../../src/train/task.js";
 
 const split = (hash: string) => ({ encoded: { hash } });
 const task = {
-  folder: { hash: "weights", config: { hidden_dropout_prob: 0.1 }, pooling: "cls" },
+  modelHash: "weights",
+  folder: { config: { hidden_dropout_prob: 0.1 }, pooling: "cls" },
   maxLength: 128,
   splits: { train: split("a"), validation: split("b"), test: split("c") },
 } as unknown as Task;

@@ -7,7 +7,8 @@ import type { Task } from "../../../src/train/task.js";
 
 const task = (train = "a", validation = "b") =>
   ({
-    folder: { hash: "weights", config: { hidden_dropout_prob: 0.1 }, pooling: "cls" },
+    modelHash: "weights",
+    folder: { config: { hidden_dropout_prob: 0.1 }, pooling: "cls" },
     splits: { train: { encoded: { hash: train } }, validation: { encoded: { hash: validation } } },
   }) as unknown as Task;
 const files = { model: "m", train: "t", validation: "v" };
