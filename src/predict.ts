@@ -1,7 +1,7 @@
 /** A trained classifier, loaded for inference. */
 
 import { setImmediate } from "node:timers/promises";
-import { encodeSlice } from "./data/encode.js";
+import { type EncodedSlice, encodeSlice, joinSlices } from "./data/encode.js";
 import { placeOf } from "./data/rows.js";
 import { datasetOfTexts, type TextInput } from "./data/texts.js";
 import type { Tokenizer } from "./data/tokenizer.js";
@@ -9,8 +9,8 @@ import type { Dataset } from "./data/types.js";
 import { ConfigError, ModelError } from "./errors.js";
 import { initialiseModel } from "./models/init.js";
 import type { ModelFolder } from "./models/types.js";
+import { type Asked, Batcher, type Next } from "./native/batcher.js";
 import { NativeModel } from "./native/model.js";
-import { Queue } from "./native/queue.js";
 import type { NativeSession } from "./native/session.js";
 import { coreSpec, type MachineOptions } from "./train/core-spec.js";
 import { argmaxRows, softmax } from "./train/metrics.js";
@@ -37,6 +37,18 @@ export interface HiddenStates {
 /** Tokens that are computed between two looks at who else waits: what the core takes at once (kBatchTokens in session.cc). */
 const SLICE_TOKENS = 2048;
 
+/** Most tokens of requests that are computed together: past some hundreds a token costs the same. */
+const JOINED_TOKENS = 512;
+
+/** What a request asks for at its turn: the slice that begins at row `from`. */
+interface Rows {
+  readonly dataset: Dataset;
+  readonly from: number;
+  readonly hiddenStates: boolean;
+  /** Once they were looked at. */
+  encoded?: EncodedSlice;
+}
+
 /** Consecutive rows of a request. */
 interface Slice {
   /** Shape (rows, classes). */
@@ -52,12 +64,13 @@ export interface LoadModelConfig extends FolderOptions, Omit<MachineOptions, "ca
 /**
  * Made by `loadModel`. Dispose it to free the core's memory; idempotent.
  *
- * Requests take turns, a slice of rows each: one that waits holds its texts and nothing of the core's memory, and a small one
- * waits for at most a slice of each before it. What a row gives does not depend on the rows beside it.
+ * Requests take turns, a slice of rows each; small ones that wait next to each other, for the same kind of thing, are computed
+ * together. One that waits holds its texts and nothing of the core's memory, and a small one waits for at most a slice of each
+ * before it. What a row gives does not depend on the rows beside it.
  */
 export class Model implements AsyncDisposable {
   readonly #ofFolder: readonly string[];
-  readonly #queue = new Queue();
+  readonly #batcher = new Batcher<Rows, Slice>((next, signal) => this.#evaluate(next, signal));
   /** Made by the first request: megabytes of activations, and the weights packed. */
   #session: NativeSession | undefined;
   #disposed = false;
@@ -158,44 +171,69 @@ export class Model implements AsyncDisposable {
     return Array.isArray(texts) && texts.length === 0;
   }
 
-  /** Each slice at its turn in the queue. */
+  /** Each slice at its turn. */
   async *#slices(dataset: Dataset, hiddenStates: boolean, signal?: AbortSignal): AsyncGenerator<Slice> {
     for (let from = 0; from < dataset.examples.length; ) {
-      const slice = await this.#queue.run(() => this.#evaluate(dataset, from, hiddenStates, signal), signal);
+      this.#requireLive();
+      const slice = await this.#batcher.ask({ dataset, from, hiddenStates }, signal);
+      this.#requireFinite(slice.logits, dataset, from);
       from += slice.offsets.length - 1;
       yield slice;
     }
   }
 
-  /** The slice that begins at row `from`: tokenised, copied in, computed, freed. */
-  async #evaluate(
-    dataset: Dataset,
-    from: number,
-    hiddenStates: boolean,
-    signal?: AbortSignal,
-  ): Promise<Slice> {
+  /** Some that wait: tokenised, copied in, computed, freed. */
+  async #evaluate(next: Next<Rows, Slice>, signal: AbortSignal): Promise<void> {
+    await setImmediate(); // tokenising holds the event loop: what came meanwhile goes first
+    const parts = this.#takeSome(next);
+    if (parts.length === 0) return;
+    this.#session ??= await this.#createSession();
+    const index = await this.native.addDataset(joinSlices(parts.map(({ question }) => question.encoded!)));
     try {
-      await setImmediate(); // tokenising holds the event loop: what came meanwhile goes first
-      signal?.throwIfAborted();
-      this.#requireLive();
-      const encoded = encodeSlice(this.tokenizer, dataset, this.config.maxLength, from, SLICE_TOKENS);
-      const { offsets } = encoded;
-      this.#texts += offsets.length - 1;
-      this.#cut += encoded.truncated;
-      this.#session ??= await this.#createSession();
-      const index = await this.native.addDataset(encoded);
-      try {
-        const results = await this.#session.evaluate({ lane: 0, dataset: index, hiddenStates }, signal);
-        this.#requireLive(); // else they are of the rows it came to
-        this.#requireFinite(results.logits, dataset, from);
-        return { logits: results.logits, hiddenStates: results.hiddenStates, offsets };
-      } finally {
-        if (!this.#disposed) await this.native.removeDataset(index);
+      const { hiddenStates } = parts[0]!.question;
+      const results = await this.#session.evaluate({ lane: 0, dataset: index, hiddenStates }, signal);
+      let [row, token] = [0, 0];
+      for (const part of parts) {
+        const { offsets } = part.question.encoded!;
+        const [rows, tokens] = [offsets.length - 1, offsets.at(-1)!];
+        const cut = (values: Float32Array, from: number, count: number, width: number) =>
+          parts.length === 1 ? values : values.slice(from * width, (from + count) * width);
+        const logits = cut(results.logits, row, rows, this.labels.length);
+        const ofTokens = results.hiddenStates && cut(results.hiddenStates, token, tokens, this.hiddenSize);
+        part.answer({ logits, hiddenStates: ofTokens, offsets });
+        [row, token] = [row + rows, token + tokens];
       }
-    } catch (error) {
-      this.#requireLive(); // whatever the core was doing when it was disposed, that is the reason
-      throw error;
+    } finally {
+      if (!this.#disposed) await this.native.removeDataset(index);
     }
+  }
+
+  /** The first that waits, and its neighbours of the same kind as long as all are small. Who cannot be tokenised is refused. */
+  #takeSome(next: Next<Rows, Slice>): Asked<Rows, Slice>[] {
+    const parts: Asked<Rows, Slice>[] = [];
+    let tokens = 0;
+    for (let asked = next(); asked; asked = next()) {
+      const { question } = asked;
+      const { dataset, from, hiddenStates } = question;
+      const first = parts[0]?.question;
+      const fits = (more: number) => !first || tokens + more <= JOINED_TOKENS;
+      // A row has a token at least: many rows need not be tokenised to know.
+      if (!fits(dataset.examples.length - from) || (first && hiddenStates !== first.hiddenStates)) break;
+      try {
+        question.encoded ??= encodeSlice(this.tokenizer, dataset, this.config.maxLength, from, SLICE_TOKENS);
+      } catch (error) {
+        asked.refuse(error);
+        continue;
+      }
+      const { offsets, truncated } = question.encoded;
+      if (!fits(offsets.at(-1)!)) break;
+      asked.take();
+      parts.push(asked);
+      tokens += offsets.at(-1)!;
+      this.#texts += offsets.length - 1;
+      this.#cut += truncated;
+    }
+    return parts;
   }
 
   #requireLive(): void {
@@ -245,7 +283,7 @@ export class Model implements AsyncDisposable {
   /** Work that is going on and requests that wait reject with ERR_DISPOSED. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
-    this.#queue.refuseAll(disposedError());
+    this.#batcher.refuseAll(disposedError());
     await this.native.dispose();
   }
 }

@@ -1,3 +1,5 @@
+import { onAbort } from "./abort.js";
+
 /**
  * A piece of long work: await it for the result, iterate it for progress, dispose or abort it to stop.
  *
@@ -14,8 +16,6 @@ export class Run<E, R> implements AsyncIterable<E>, Promise<R>, AsyncDisposable 
   readonly [Symbol.toStringTag] = "Run";
   readonly #result: Promise<R>;
   readonly #stop = new AbortController();
-  /** Held while the work runs: a caller may keep no reference, as with an inline `AbortSignal.timeout(…)`. */
-  #source: AbortSignal | undefined;
   #events: E[] = [];
   readonly #waiting: (() => void)[] = [];
   #ended = false;
@@ -26,8 +26,8 @@ export class Run<E, R> implements AsyncIterable<E>, Promise<R>, AsyncDisposable 
     // Not AbortSignal.any: on Node 20 it holds its sources weakly, and one that is collected never aborts.
     const forward = () => this.#stop.abort(signal?.reason);
     if (signal?.aborted) forward();
-    else signal?.addEventListener("abort", forward, { once: true });
-    this.#source = signal;
+    // Holds the signal until it is called: a caller may keep no reference, as with an inline `AbortSignal.timeout(…)`.
+    const forget = onAbort(signal, forward);
     const emit = (event: E) => {
       this.#events.push(event);
       // Nobody may ever iterate: keep the recent past only.
@@ -40,8 +40,7 @@ export class Run<E, R> implements AsyncIterable<E>, Promise<R>, AsyncDisposable 
         return body(emit, this.#stop.signal);
       })
       .finally(() => {
-        this.#source?.removeEventListener("abort", forward);
-        this.#source = undefined;
+        forget();
         this.#ended = true;
         this.#wake();
       });

@@ -199,19 +199,52 @@ test("weights that are no numbers: noticed when loaded, an error naming the row 
 describe("requests at the same time", () => {
   afterEach(() => vi.restoreAllMocks());
 
-  test("one session, and the rows of one request in the core: what waits costs its text", () =>
+  test("one session; small ones that wait are computed together, each as it would be alone", () =>
     withModel(async (model) => {
       const sessions = vi.spyOn(NativeModel.prototype, "createSession");
       const add = vi.spyOn(NativeModel.prototype, "addDataset");
       const remove = vi.spyOn(NativeModel.prototype, "removeDataset");
-      const texts = Array.from({ length: 50 }, (_, i) => `cat ${"sun ".repeat(i % 9)}`);
+      const texts = Array.from({ length: 200 }, (_, i) => `cat ${"sun ".repeat(i % 9)}`);
       const together = await Promise.all(texts.map((text) => model.predict([text])));
       expect(sessions).toHaveBeenCalledTimes(1);
+      // Hundreds of tokens at once, not all there are; and one such dataset in the core at a time.
+      const sizes = add.mock.calls.map(([{ ids }]) => ids.length);
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(512);
+      expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(500);
       const order = [add, remove].map((spy) => spy.mock.invocationCallOrder);
       const inTurn = order[0]!.flatMap((added, i) => [added, order[1]![i]!]);
       expect(inTurn).toEqual([...inTurn].sort((a, b) => a - b));
-      expect(together.flat()).toEqual(await model.predict(texts));
+      for (const [i, text] of texts.entries()) expect(together[i]).toEqual(await model.predict([text]));
     }));
+
+  test("computed together: hidden states of each, and logits for who asks for those", () =>
+    withModel(async (model) => {
+      const add = vi.spyOn(NativeModel.prototype, "addDataset");
+      const texts = ["cat", "the red dog", "sun moon"];
+      const states = texts.map((text) => model.hiddenStates([text, text]));
+      const predictions = texts.map((text) => model.predict([text]));
+      await Promise.all([...states, ...predictions]);
+      expect(add).toHaveBeenCalledTimes(2);
+      for (const [i, text] of texts.entries()) {
+        expect(await states[i]).toEqual(await model.hiddenStates([text, text]));
+        expect(await predictions[i]).toEqual(await model.predict([text]));
+      }
+    }));
+
+  test("computed together, one with logits that are no numbers: it alone is refused, its own row named", () =>
+    withModel(
+      async (model) => {
+        const add = vi.spyOn(NativeModel.prototype, "addDataset");
+        const texts = [["cat"], ["dog", "cat river"], ["sun"]];
+        const [first, bad, last] = await Promise.allSettled(texts.map((each) => model.predict(each)));
+        expect(add).toHaveBeenCalledOnce();
+        expect([first!.status, last!.status]).toEqual(["fulfilled", "fulfilled"]);
+        const issues = [expect.objectContaining({ path: "texts:2 (row 2)" })];
+        expect(bad).toMatchObject({ reason: { code: "ERR_NON_FINITE", issues } });
+      },
+      {},
+      "no-river",
+    ));
 
   test("a session that could not be made is made by the next request", () =>
     withModel(async (model) => {

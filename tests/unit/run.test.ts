@@ -133,3 +133,20 @@ test("has what a promise has: catch and finally", async () => {
   expect(await new Run(async () => 3).finally(() => done.push("well"))).toBe(3);
   expect(done).toEqual(["failed", "well"]);
 });
+
+test("thirty runs may share a signal: no warning of a leak, and an abort reaches all", async () => {
+  const warned: Error[] = [];
+  const note = (warning: Error) => warned.push(warning);
+  process.on("warning", note);
+  const stop = new AbortController();
+  const runs = Array.from({ length: 30 }, () => new Run(endless, stop.signal));
+  await sleep(10);
+  const reason = new Error("enough");
+  stop.abort(reason);
+  const outcomes = await Promise.allSettled(runs);
+  process.off("warning", note);
+  expect(outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason)).toEqual(
+    runs.map(() => reason),
+  );
+  expect(warned).toEqual([]);
+});
