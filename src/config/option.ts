@@ -39,15 +39,18 @@ export const camelCase = (name: string) =>
 export const snakeCase = (key: string) =>
   key.replace(/-/g, "_").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
+/** Lists and records are only read: `as const`, or a readonly array, is as good. */
+type Given<T> = T extends readonly unknown[] | Record<string, unknown> ? Readonly<T> : T;
+
 /** What a caller gives: defaults may be left out. */
 export type InputOf<T extends Record<string, OptionSpec>> = {
-  readonly [K in keyof T & string as undefined extends z.input<T[K]["schema"]>
-    ? never
-    : CamelCase<K>]: z.input<T[K]["schema"]>;
+  readonly [K in keyof T & string as undefined extends z.input<T[K]["schema"]> ? never : CamelCase<K>]: Given<
+    z.input<T[K]["schema"]>
+  >;
 } & {
   readonly [K in keyof T & string as undefined extends z.input<T[K]["schema"]>
     ? CamelCase<K>
-    : never]?: z.input<T[K]["schema"]>;
+    : never]?: Given<z.input<T[K]["schema"]>>;
 };
 
 /** What the code reads: every default filled in, frozen. */

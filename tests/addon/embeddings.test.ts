@@ -71,3 +71,48 @@ function dense(
   }
   return weight;
 }
+
+test("the padding token in a text: no gradient, and every decay it owes before it is read", async () => {
+  const pad = config.pad_token_id ?? 0;
+  // Rows 0 to 2 are without it, row 3 is row 2 with it in the middle.
+  const [begin, end] = [data.offsets[2]!, data.offsets[3]!];
+  const held = data.ids.slice(begin, end);
+  held[held.length >> 1] = pad;
+  const rows = (array: Int32Array) => [...array.slice(0, end)];
+  const dataset = {
+    ids: Int32Array.from([...rows(data.ids), ...held]),
+    types: Int32Array.from([...rows(data.types), ...data.types.slice(begin, end)]),
+    offsets: Int32Array.from([...data.offsets.slice(0, 4), end + held.length]),
+    labels: Int32Array.from([...data.labels.slice(0, 3), data.labels[2]!]),
+  };
+  expect(rows(data.ids)).not.toContain(pad);
+  const steps = (order: readonly (readonly number[])[]) =>
+    chunk(0, order, constantRates(order.length, Array(groups).fill(rate)));
+
+  /** @param settle reads all weights before each use of the row, which makes every update up. */
+  async function run(settle: boolean) {
+    const model = await native.createModel(modelSpec(config), weights);
+    try {
+      await native.addDataset(model, dataset);
+      const session = await native.createSession(model, [laneSpec(everything, { weightDecay })], cacheOff);
+      const read = async () => (await native.readTensors(session, 0, [name]))[0]!;
+      await native.runSteps(session, steps([[0], [1], [2]]));
+      if (settle) await read();
+      const { logits } = await native.evaluate(session, { lane: 0, dataset: 0, rows: Int32Array.of(3) });
+      await native.runSteps(session, steps([[0], [1]]));
+      if (settle) await read();
+      const { loss } = await native.runSteps(session, steps([[3]]));
+      const table = await read();
+      return { logits: [...logits], loss: [...loss], row: [...table.subarray(pad * C, (pad + 1) * C)] };
+    } finally {
+      await native.dispose(model);
+    }
+  }
+  const found = await run(false);
+  expect(found).toEqual(await run(true));
+  const keep = Math.fround(1 - rate * weightDecay);
+  const before = [...weights[name]!.subarray(pad * C, (pad + 1) * C)];
+  expect(found.row).toEqual(
+    before.map((weight) => Array.from({ length: 6 }).reduce<number>((p) => Math.fround(p * keep), weight)),
+  );
+});

@@ -48,8 +48,12 @@ test("options: three files are asked for, test too by a search; all else has a d
   expectTypeOf(files).not.toExtend<api.SearchOptions>();
   expectTypeOf({ ...files, test: "x" }).toExtend<api.SearchOptions>();
   expectTypeOf<api.TrainOptions["learningRatePerLayer"]>().toEqualTypeOf<
-    Record<string, number> | undefined
+    Readonly<Record<string, number>> | undefined
   >();
+  const fixed = { freeze: ["embeddings"], learningRatePerLayer: { head: 1e-3 } } as const;
+  expectTypeOf({ ...files, ...fixed }).toExtend<api.TrainOptions>();
+  const range = { test: "x", learningRateRange: [1e-6, 1e-3] } as const;
+  expectTypeOf({ ...files, ...range }).toExtend<api.SearchOptions>();
   expectTypeOf<api.TrainOptions["lrSchedulerType"]>().toEqualTypeOf<
     "linear" | "cosine" | "constant" | "constant_with_warmup" | undefined
   >();
