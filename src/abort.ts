@@ -10,7 +10,8 @@ const listeners = new WeakMap<AbortSignal, Listener>();
 /**
  * Calls `cancel` when the signal aborts; one that is aborted already calls nothing.
  *
- * @returns forgets `cancel`; holds the signal, which Node may collect before it aborts where nobody else does.
+ * @returns a function that forgets `cancel`. It keeps the signal alive, which Node may collect before it aborts where nobody
+ *   else holds it.
  */
 export function onAbort(signal: AbortSignal | undefined, cancel: () => void): () => void {
   if (!signal) return () => {};

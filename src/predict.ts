@@ -10,6 +10,7 @@ import { ConfigError, ModelError } from "./errors.js";
 import { initialiseModel } from "./models/init.js";
 import type { ModelFolder } from "./models/types.js";
 import { type Asked, Batcher, type Next } from "./native/batcher.js";
+import type { EvaluateResults } from "./native/contract.js";
 import { NativeModel } from "./native/model.js";
 import type { NativeSession } from "./native/session.js";
 import { coreSpec, type MachineOptions } from "./train/core-spec.js";
@@ -45,7 +46,7 @@ interface Rows {
   readonly dataset: Dataset;
   readonly from: number;
   readonly hiddenStates: boolean;
-  /** Once they were looked at. */
+  /** Set when they are tokenised, perhaps before their turn. */
   encoded?: EncodedSlice;
 }
 
@@ -64,7 +65,7 @@ export interface LoadModelConfig extends FolderOptions, Omit<MachineOptions, "ca
 /**
  * Made by `loadModel`. Dispose it to free the core's memory; idempotent.
  *
- * Requests take turns, a slice of rows each; small ones that wait next to each other, for the same kind of thing, are computed
+ * Requests take turns, a slice of rows each; small ones that wait next to each other, predictions or hidden states, are computed
  * together. One that waits holds its texts and nothing of the core's memory, and a small one waits for at most a slice of each
  * before it. What a row gives does not depend on the rows beside it.
  */
@@ -189,22 +190,25 @@ export class Model implements AsyncDisposable {
     if (parts.length === 0) return;
     this.#session ??= await this.#createSession();
     const index = await this.native.addDataset(joinSlices(parts.map(({ question }) => question.encoded!)));
+    let results: EvaluateResults;
     try {
       const { hiddenStates } = parts[0]!.question;
-      const results = await this.#session.evaluate({ lane: 0, dataset: index, hiddenStates }, signal);
-      let [row, token] = [0, 0];
-      for (const part of parts) {
-        const { offsets } = part.question.encoded!;
-        const [rows, tokens] = [offsets.length - 1, offsets.at(-1)!];
-        const cut = (values: Float32Array, from: number, count: number, width: number) =>
-          parts.length === 1 ? values : values.slice(from * width, (from + count) * width);
-        const logits = cut(results.logits, row, rows, this.labels.length);
-        const ofTokens = results.hiddenStates && cut(results.hiddenStates, token, tokens, this.hiddenSize);
-        part.answer({ logits, hiddenStates: ofTokens, offsets });
-        [row, token] = [row + rows, token + tokens];
-      }
+      results = await this.#session.evaluate({ lane: 0, dataset: index, hiddenStates }, signal);
     } finally {
       if (!this.#disposed) await this.native.removeDataset(index);
+    }
+    let [row, token] = [0, 0];
+    for (const part of parts) {
+      const { offsets } = part.question.encoded!;
+      const [rows, tokens] = [offsets.length - 1, offsets.at(-1)!];
+      const own = (values: Float32Array, from: number, count: number, width: number) =>
+        parts.length === 1 ? values : values.slice(from * width, (from + count) * width);
+      part.answer({
+        logits: own(results.logits, row, rows, this.labels.length),
+        hiddenStates: results.hiddenStates && own(results.hiddenStates, token, tokens, this.hiddenSize),
+        offsets,
+      });
+      [row, token] = [row + rows, token + tokens];
     }
   }
 

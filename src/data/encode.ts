@@ -6,7 +6,7 @@ import type { Encoding, Tokenizer } from "./tokenizer.js";
 import type { Dataset, EncodedDataset, LabelMap } from "./types.js";
 
 /**
- * Lets the event loop turn on the way.
+ * A dataset as the core holds it. The event loop turns between its rows.
  *
  * @param labels    null leaves every label -1 (a set that is only predicted on).
  * @param maxLength tokens per row, special tokens included; at most the model's positions.

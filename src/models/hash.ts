@@ -3,7 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { turns } from "../turns.js";
 import type { Tensor } from "./types.js";
 
-/** Some 4 ms where the processor knows SHA, 20 where it does not. An update takes less than 2 GiB at once in any case. */
+/** Some 4 ms where the processor knows SHA, 20 where it does not. (OpenSSL takes less than 2 GiB at once.) */
 const PIECE = 2 ** 23;
 
 /** Hex. */

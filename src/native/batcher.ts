@@ -1,6 +1,6 @@
 import { onAbort } from "../abort.js";
 
-/** Somebody who waits for an answer. Once answered, refused or gone with their signal, what else happens to it does nothing. */
+/** Somebody who waits for an answer. Answers and refusals after the first, or after their signal aborted, do nothing. */
 export interface Asked<Q, A> {
   readonly question: Q;
   /** Out of the queue: to be answered by the work that took it. */
@@ -24,8 +24,8 @@ export class Batcher<Q, A> {
   #stop: AbortController | undefined;
 
   /**
-   * @param work takes some at once, the first that waits among them unless it refuses that, and answers what it took; what it
-   *   throws refuses the rest of that, or the first. Its signal aborts when all it took have gone.
+   * @param work takes the first that waits, or refuses it, and may take others, all before it does anything else; then it
+   *   answers or refuses each it took. What it throws refuses those that are left. Its signal aborts when all it took have gone.
    */
   constructor(private readonly work: (next: Next<Q, A>, signal: AbortSignal) => Promise<void>) {}
 
@@ -72,12 +72,14 @@ export class Batcher<Q, A> {
     const first: Next<Q, A> = () => this.#waiting.values().next().value;
     for (let asked = first(); asked; asked = first()) {
       this.#stop = new AbortController();
+      let failure: unknown = new Error("the work ended without an answer");
       try {
         await this.work(first, this.#stop.signal);
       } catch (error) {
-        for (const taken of [...this.#taken]) taken.refuse(error);
-        if (first() === asked) asked.refuse(error); // failed before it was taken, and would again
+        failure = error;
       }
+      for (const taken of [...this.#taken]) taken.refuse(failure);
+      if (first() === asked) asked.refuse(failure); // not even taken, and would not be again
     }
     this.#stop = undefined;
   }

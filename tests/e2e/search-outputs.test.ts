@@ -47,7 +47,7 @@ describe("a search with its baseline", () => {
   let result: SearchResult;
   beforeAll(async () => {
     result = await search({ ...base("out"), saveDtype: "fp16" });
-  });
+  }, 60_000);
 
   test("layers.json has the rates of the best trial of each study", async () => {
     const layers = json("out/layers.json");
@@ -77,12 +77,11 @@ describe("a search with its baseline", () => {
     const rows = [...card.matchAll(/^\| accuracy \| (\w+) \| ([\d.]+) \|$/gm)];
     const value = Object.fromEntries(rows.map(([, split, accuracy]) => [split, Number(accuracy)]));
     const { comparisons } = result.findings;
-    const { validation, test: onTest } = comparisons[0]!.winner;
+    const { validation } = comparisons[0]!.winner;
     // The best of two seeds on validation is the one that was saved.
     expect(value.validation).toBeCloseTo(validation.max, 4);
     const seeds = comparisons[0]!.seeds.map((seed) => seed.winner);
     expect(seeds.map((accuracy) => accuracy.toFixed(4))).toContain(value.test!.toFixed(4));
-    expect(value.test).toBeGreaterThanOrEqual(onTest.min - 1e-4);
     expect(card).toContain("found by permafrost in 8 trials; of 2 seeds");
   });
 
@@ -114,6 +113,9 @@ test("rates that no trial survives: no model, no look at test, and the reason", 
   await expect(run).rejects.toMatchObject({ name: "TrainingError", code: "ERR_NO_TRIAL" });
   const trials = await trialsOf("wild", "permafrost");
   expect(trials.map(({ state }) => state)).toEqual(["FAIL", "FAIL", "FAIL"]);
+  await using store = SqliteStore.open(`sqlite:///${at("wild")}/study.db`);
+  const { userAttrs } = (await store.findStudy("permafrost"))!;
+  expect(Object.keys(userAttrs).filter((key) => key.includes("test"))).toEqual([]);
   expect(() => text("wild/report.json")).toThrow(/ENOENT/);
   expect(() => text("wild/model/config.json")).toThrow(/ENOENT/);
 });
