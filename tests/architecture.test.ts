@@ -37,11 +37,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "predict.ts": ["train", "models", "data", "native"],
   "errors.ts": [],
   "abort.ts": [],
-  "turns.ts": [],
+  "event-loop.ts": [],
 };
 
 /** Small tools that know nothing of the product. */
-const ALWAYS = ["errors.ts", "abort.ts", "turns.ts"];
+const ALWAYS = ["errors.ts", "abort.ts", "event-loop.ts"];
 
 /** What a file of native/ may include beside its own unit; "thread_pool.h" is how a kernel runs in parallel. */
 const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {

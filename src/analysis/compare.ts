@@ -8,7 +8,7 @@
  * - the exact test over seeds flips each seed's mean difference (`signFlipTest`); 5 seeds cannot go below p = .0625.
  */
 import { DataError, type Issue } from "../errors.js";
-import { atOnce, type Pieces } from "../turns.js";
+import { atOnce, type Pieces } from "../event-loop.js";
 import { fairCoinP } from "./distributions.js";
 import type { ArmSummary, Comparison, CostRatio, RowTest, SeedPair, Spread } from "./findings.js";
 import { inNetworkOrder } from "./groups.js";

@@ -12,7 +12,7 @@
  * freedom (Biometrics Bull. 2, 1946). That cannot reach beyond what so few seeds resampled can give, so the interval is never
  * narrower than mean ± t √Var: without it, 3 seeds that spread by 4 points called 8 % of equal arms different, not 5.
  */
-import type { Pieces } from "../turns.js";
+import type { Pieces } from "../event-loop.js";
 import { normalSf, studentTUpperQuantile } from "./distributions.js";
 import type { Interval } from "./findings.js";
 import type { Random } from "./random.js";

@@ -7,8 +7,9 @@
  *
  * Values are turned so that larger is better; a positive r means "goes with a better objective".
  */
+
+import { atOnce, type Pieces } from "../event-loop.js";
 import type { Arm, Direction } from "../study/types.js";
-import { atOnce, type Pieces } from "../turns.js";
 import {
   type AssociationOptions,
   missing,

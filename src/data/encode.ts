@@ -1,6 +1,6 @@
 /** Tokenise a dataset, once or slice by slice, packed: what the native core holds. */
 import { createHash } from "node:crypto";
-import { turns } from "../turns.js";
+import { turns } from "../event-loop.js";
 import { encodeLabels } from "./labels.js";
 import type { Encoding, Tokenizer } from "./tokenizer.js";
 import type { Dataset, EncodedDataset, LabelMap } from "./types.js";

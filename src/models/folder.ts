@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { type Issue, ModelError } from "../errors.js";
-import { turns } from "../turns.js";
+import { turns } from "../event-loop.js";
 import { configError, show } from "./config.js";
 import { type Family, familyOf } from "./families.js";
 import { labelNames } from "./label-names.js";

@@ -1,6 +1,6 @@
 /** SHA-256 of what is large: a piece at a time, the event loop turning between. */
 import { createHash, type Hash } from "node:crypto";
-import { turns } from "../turns.js";
+import { turns } from "../event-loop.js";
 import type { Tensor } from "./types.js";
 
 /** Some 4 ms where the processor knows SHA, 20 where it does not. (OpenSSL takes less than 2 GiB at once.) */

@@ -6,7 +6,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { type Issue, ModelError } from "../errors.js";
-import { turns } from "../turns.js";
+import { turns } from "../event-loop.js";
 import { bfloatToFloat, halfToFloat } from "./floats.js";
 import { type Header, type HeaderEntry, HeaderFault, parseHeader } from "./safetensors-header.js";
 import type { Tensor } from "./types.js";

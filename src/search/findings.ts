@@ -9,13 +9,13 @@ import {
   summarise,
 } from "../analysis/index.js";
 import type { SearchConfig } from "../config/schema.js";
+import { inTurns } from "../event-loop.js";
 import { addon } from "../native/call.js";
 import { machineMemory, machineThreads } from "../native/machine.js";
 import type { ReportNotice, SearchFindings } from "../report/index.js";
 import { armOf } from "../study/study.js";
 import type { TrialRecord } from "../study/types.js";
 import type { Split, Task } from "../train/task.js";
-import { inTurns } from "../turns.js";
 import { isFinished, type TrialAttrs } from "./choice.js";
 import { decodeRates, isProposal } from "./space.js";
 

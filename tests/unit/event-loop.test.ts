@@ -6,8 +6,8 @@ import { Random } from "../../src/analysis/random.js";
 import { encodeDataset } from "../../src/data/encode.js";
 import { datasetOfTexts } from "../../src/data/texts.js";
 import type { Tokenizer } from "../../src/data/tokenizer.js";
+import { inTurns, turns } from "../../src/event-loop.js";
 import { sha256 } from "../../src/models/hash.js";
-import { inTurns, turns } from "../../src/turns.js";
 import { arm, randomTrials } from "./analysis/arms.js";
 
 /** Holds the event loop. */
