@@ -23,7 +23,6 @@ typedef int32_t I32 __attribute__((vector_size(64), may_alias));
 typedef uint32_t U32 __attribute__((vector_size(64), may_alias));
 typedef uint64_t U64 __attribute__((vector_size(64), may_alias));
 typedef uint16_t Pairs __attribute__((vector_size(64), may_alias));  // 32 bf16
-typedef uint16_t Halves __attribute__((vector_size(32), may_alias));  // 16 bf16
 typedef long long Any __attribute__((vector_size(64), may_alias));
 using Mask = uint16_t;
 
@@ -106,11 +105,9 @@ inline Any or_si512(Any a, Any b) { return a | b; }
 inline Any slli_epi32(Any a, unsigned n) { return Any(U32(a) << n); }
 inline Any srli_epi32(Any a, unsigned n) { return Any(U32(a) >> n); }
 inline Any srai_epi32(Any a, unsigned n) { return Any(I32(a) >> int(n)); }
-inline Any slli_epi64(Any a, unsigned n) { return Any(U64(a) << n); }
 inline Any srli_epi64(Any a, unsigned n) { return Any(U64(a) >> n); }
 inline Any mul_epu32(Any a, Any b) { return Any((U64(a) & 0xFFFFFFFFu) * (U64(b) & 0xFFFFFFFFu)); }
 inline F32 cvtepi32_ps(Any a) { return each<F32>([&](unsigned i) { return float(I32(a)[i]); }); }
-inline Any cvtepu16_epi32(__m256i a) { return Any(each<U32>([&](unsigned i) { return uint32_t(as<Halves>(a)[i]); })); }
 inline Mask cmpge_epu32_mask(Any a, Any b) { return mask([&](unsigned i) { return U32(a)[i] >= U32(b)[i]; }); }
 inline Any mask_blend_epi32(Mask m, Any a, Any b) { return Any(each<U32>([&](unsigned i) { return on(m, i) ? U32(b)[i] : U32(a)[i]; })); }
 inline Any ternarylogic_epi32(Any a, Any b, Any c, int table) {
@@ -131,11 +128,14 @@ inline F64 unpackhi_pd(F64 a, F64 b) { return each<F64>([&](unsigned i) { return
 inline F32 shuffle_ps(F32 a, F32 b, int how) {
   return each<F32>([&](unsigned i) { const unsigned j = i / 4 * 4 + (unsigned(how) >> (2 * (i % 4)) & 3); return i % 4 < 2 ? a[j] : b[j]; });
 }
+inline Any mask_shuffle_epi32(Any from, Mask m, Any a, int how) {
+  return Any(each<U32>([&](unsigned i) { return on(m, i) ? U32(a)[i / 4 * 4 + (unsigned(how) >> (2 * (i % 4)) & 3)] : U32(from)[i]; }));
+}
 inline F32 shuffle_f32x4(F32 a, F32 b, int how) {
   return each<F32>([&](unsigned i) { const unsigned j = (unsigned(how) >> (2 * (i / 4)) & 3) * 4 + i % 4; return i < 8 ? a[j] : b[j]; });
 }
 
-inline __m256i cvtneps_pbh(F32 a) { return as<__m256i>(each<Halves>([&](unsigned i) { return to_bf16(a[i]); })); }
+inline Any permutexvar_epi16(Any which, Any a) { return Any(each<Pairs>([&](unsigned i) { return Pairs(a)[Pairs(which)[i] & 31]; })); }
 inline Any cvtne2ps_pbh(F32 high, F32 low) { return Any(each<Pairs>([&](unsigned i) { return to_bf16(i < 16 ? low[i] : high[i - 16]); })); }
 inline F32 dpbf16_ps(F32 acc, Any a, Any b) {
   return each<F32>([&](unsigned i) {
@@ -190,11 +190,9 @@ inline F32 dpbf16_ps(F32 acc, Any a, Any b) {
 #define _mm512_slli_epi32 avx512_emulated::slli_epi32
 #define _mm512_srli_epi32 avx512_emulated::srli_epi32
 #define _mm512_srai_epi32 avx512_emulated::srai_epi32
-#define _mm512_slli_epi64 avx512_emulated::slli_epi64
 #define _mm512_srli_epi64 avx512_emulated::srli_epi64
 #define _mm512_mul_epu32 avx512_emulated::mul_epu32
 #define _mm512_cvtepi32_ps avx512_emulated::cvtepi32_ps
-#define _mm512_cvtepu16_epi32 avx512_emulated::cvtepu16_epi32
 #define _mm512_cmpge_epu32_mask avx512_emulated::cmpge_epu32_mask
 #define _mm512_mask_blend_epi32 avx512_emulated::mask_blend_epi32
 #define _mm512_ternarylogic_epi32 avx512_emulated::ternarylogic_epi32
@@ -203,7 +201,8 @@ inline F32 dpbf16_ps(F32 acc, Any a, Any b) {
 #define _mm512_unpacklo_pd avx512_emulated::unpacklo_pd
 #define _mm512_unpackhi_pd avx512_emulated::unpackhi_pd
 #define _mm512_shuffle_ps avx512_emulated::shuffle_ps
+#define _mm512_mask_shuffle_epi32 avx512_emulated::mask_shuffle_epi32
 #define _mm512_shuffle_f32x4 avx512_emulated::shuffle_f32x4
-#define _mm512_cvtneps_pbh avx512_emulated::cvtneps_pbh
+#define _mm512_permutexvar_epi16 avx512_emulated::permutexvar_epi16
 #define _mm512_cvtne2ps_pbh avx512_emulated::cvtne2ps_pbh
 #define _mm512_dpbf16_ps avx512_emulated::dpbf16_ps

@@ -48,7 +48,7 @@ void for_problems(const std::function<void(const Draw&)>& body) {
   // {3, 0, 5}: a batch may hold empty sequences.
   const std::vector<std::vector<int>> batches = {{1}, {2, 1, 3}, {15, 7, 16, 17}, {29, 31, 5}, {33, 64}, {131}, {3, 0, 5}};
   for (const auto& lengths : batches)
-    for (auto [H, D] : {std::pair{1, 8}, {3, 32}, {2, 64}, {2, 24}, {1, 40}})
+    for (auto [H, D] : {std::pair{1, 8}, {3, 32}, {2, 64}, {2, 24}, {1, 40}, {1, 72}, {2, 128}})
       for (int mode = 0; mode < 4; ++mode) {
         const int heads = H, depth = D;
         body([=](uint64_t seed) { return std::make_shared<Problem>(lengths, heads, depth, mode & 1, mode & 2 ? 0.1f : 0.0f, seed); });

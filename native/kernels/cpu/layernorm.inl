@@ -23,35 +23,47 @@ static void layernorm_forward(float* y, float* z, float* mean, float* rstd, cons
     float* buffer = static_cast<float*>(pool.scratch(thread, sizeof(float) * Masks::room(C)));
     for (int t = task * kNormRows; t < imin(T, (task + 1) * kNormRows); ++t) {
       const ptrdiff_t row = ptrdiff_t(t) * C;
+      const float *in = x + row, *add_to = residual ? residual + row : nullptr;
       float* value = z ? z + row : y + row;
       const float* factor = masks.has_inner ? dropout_factors(buffer, masks.inner, uint64_t(row), C) : nullptr;
-      V sum[2] = {zero(), zero()};
-      for (int c = 0, i = 0; c < C; c += kLanes, ++i) {
+      // Two chains of additions each, of even and of odd vectors.
+      V sum0 = zero(), sum1 = zero();
+      const auto place = [&](int c, V& sum) {
         const int n = clamp_lanes(C - c);
-        V v = load_n(x + row + c, n);
+        V v = load_n(in + c, n);
         if (factor) v = mul(v, load(factor + c));
-        if (residual) v = add(v, load_n(residual + row + c, n));
+        if (add_to) v = add(v, load_n(add_to + c, n));
         store_n(value + c, v, n);
-        sum[i & 1] = add(sum[i & 1], v);
+        sum = add(sum, v);
+      };
+      for (int c = 0; c < C; c += 2 * kLanes) {
+        place(c, sum0);
+        if (c + kLanes < C) place(c + kLanes, sum1);
       }
-      const float mu = sum_lanes(add(sum[0], sum[1])) / float(C);
+      const float mu = sum_lanes(add(sum0, sum1)) / float(C);
       const V mu_v = set1(mu);
-      V squares[2] = {zero(), zero()};
-      for (int c = 0, i = 0; c < C; c += kLanes, ++i) {
+      V squares0 = zero(), squares1 = zero();
+      const auto square = [&](int c, V& squares) {
         const int n = clamp_lanes(C - c);
         V d = sub(load_n(value + c, n), mu_v);
         if (n < kLanes) d = only(first_lanes(n), d);
-        squares[i & 1] = fma(d, d, squares[i & 1]);
+        squares = fma(d, d, squares);
+      };
+      for (int c = 0; c < C; c += 2 * kLanes) {
+        square(c, squares0);
+        if (c + kLanes < C) square(c + kLanes, squares1);
       }
-      const float r = 1.0f / ::sqrtf(sum_lanes(add(squares[0], squares[1])) / float(C) + eps);
+      const float r = 1.0f / ::sqrtf(sum_lanes(add(squares0, squares1)) / float(C) + eps);
       const V r_v = set1(r);
       const float* keep = masks.has_outer ? dropout_factors(buffer, masks.outer, uint64_t(row), C) : nullptr;
+      const float *scale = gain, *shift = bias;
+      float* out = y + row;
       for (int c = 0; c < C; c += kLanes) {
         const int n = clamp_lanes(C - c);
         V v = mul(sub(load_n(value + c, n), mu_v), r_v);
-        v = fma(v, load_n(gain + c, n), load_n(bias + c, n));
+        v = fma(v, load_n(scale + c, n), load_n(shift + c, n));
         if (keep) v = mul(v, load(keep + c));
-        store_n(y + row + c, v, n);
+        store_n(out + c, v, n);
       }
       if (mean) mean[t] = mu;
       if (rstd) rstd[t] = r;
@@ -74,35 +86,36 @@ static void layernorm_backward(float* dx, float* dz, float* y, float* dgain, flo
     for (int t = begin; t < end; ++t) {
       const ptrdiff_t row = ptrdiff_t(t) * C;
       const float* keep = masks.has_outer ? dropout_factors(buffer, masks.outer, uint64_t(row), C) : nullptr;
+      const float *gradient = dy + row, *in = z + row, *scale = gain, *shift = bias;
       const V mu = set1(mean[t]), r = set1(rstd[t]);
       V sum = zero(), dot_sum = zero();
       for (int c = 0; c < C; c += kLanes) {
         const int n = clamp_lanes(C - c);
-        V g = load_n(dy + row + c, n);
+        V g = load_n(gradient + c, n);
         if (keep) g = mul(g, load(keep + c));
-        const V normal = mul(sub(load_n(z + row + c, n), mu), r);
+        const V normal = mul(sub(load_n(in + c, n), mu), r);
         if (columns) {
           const V weighted = mul(g, normal);
           store(gain_sum + c, t == begin ? weighted : add(load(gain_sum + c), weighted));
           store(bias_sum + c, t == begin ? g : add(load(bias_sum + c), g));
         }
-        g = mul(g, load_n(gain + c, n));
+        g = mul(g, load_n(scale + c, n));
         sum = add(sum, g);
         dot_sum = fma(g, normal, dot_sum);
       }
       const V mean_g = set1(sum_lanes(sum) / float(C)), mean_gn = set1(sum_lanes(dot_sum) / float(C));
+      float *out = dz + row, *again = y ? y + row : nullptr;
       for (int c = 0; c < C; c += kLanes) {
         const int n = clamp_lanes(C - c);
-        V g = load_n(dy + row + c, n);
+        V g = load_n(gradient + c, n);
         if (keep) g = mul(g, load(keep + c));
-        const V normal = mul(sub(load_n(z + row + c, n), mu), r);
-        const V gain_v = load_n(gain + c, n);
-        const V d = mul(r, fnma(normal, mean_gn, sub(mul(g, gain_v), mean_g)));
-        store_n(dz + row + c, d, n);
-        if (!y) continue;
-        V again = fma(normal, gain_v, load_n(bias + c, n));
-        if (keep) again = mul(again, load(keep + c));
-        store_n(y + row + c, again, n);
+        const V normal = mul(sub(load_n(in + c, n), mu), r);
+        const V gain_v = load_n(scale + c, n);
+        store_n(out + c, mul(r, fnma(normal, mean_gn, sub(mul(g, gain_v), mean_g))), n);
+        if (!again) continue;
+        V value = fma(normal, gain_v, load_n(shift + c, n));
+        if (keep) value = mul(value, load(keep + c));
+        store_n(again + c, value, n);
       }
       if (!dx) continue;
       if (!masks.has_inner) {

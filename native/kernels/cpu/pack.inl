@@ -26,7 +26,7 @@ PF_INLINE void prefetch_rows(const float* p, ptrdiff_t ld, int rows, int cols) {
     for (int j = 0; j < cols; j += kLine) prefetch(p + r * ld + j);
 }
 
-// Rows to ask for in advance: the hardware follows a row, and does not see the next one coming.
+// Rows of units to ask for in advance: the hardware follows a row, and does not see the next one coming.
 constexpr int kAhead = 8;
 
 // kLanes units along a row: p has `depth` values left.
@@ -97,7 +97,7 @@ static void pack_direct(float* panels, ptrdiff_t stride, const float* data, ptrd
     const float* from = data + ptrdiff_t(d) * ld;
     float* to = panels + u * kNR;
     for (int col = 0; col < cols; col += kNR, to += stride) {
-      prefetch(from + kAhead * ld + col);
+      prefetch_rows(from + kAhead * kWide * ld + col, ld, kWide, kNR);
       for (int v = 0; v < 2; ++v)
         store(to + v * kLanes,
               units_across<kFactor>(from + col + v * kLanes, ld, depth - d, clamp_lanes(cols - col - v * kLanes)));
@@ -122,8 +122,8 @@ static void pack_rows(float* dst, const float* src, int depth, int begin, int en
 }
 
 // A as column tiles, `stride` floats apart: kMR of the `cols` columns of src (depth, ld) each, as [unit][kMR]; missing columns
-// are zero. Whole vectors are stored, each overwriting the excess of the one before, so a tile has kLanes floats of room
-// behind its end. All tiles of a row before the next row, as in pack_direct.
+// are zero. Whole vectors are read and stored where there are any: what is more than a tile's own columns is overwritten by the
+// next unit, so a tile has kLanes floats of room behind its end. All tiles of a row before the next row, as in pack_direct.
 template <Factor kFactor>
 static void pack_columns(float* tiles, ptrdiff_t stride, const float* src, ptrdiff_t ld, int cols, int depth) {
   constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
@@ -131,9 +131,9 @@ static void pack_columns(float* tiles, ptrdiff_t stride, const float* src, ptrdi
     const float* from = src + ptrdiff_t(d) * ld;
     float* to = tiles + ptrdiff_t(d / kWide) * kMR;
     for (int col = 0; col < cols; col += kMR, to += stride) {
-      prefetch(from + kAhead * ld + col);
+      prefetch_rows(from + kAhead * kWide * ld + col, ld, kWide, kMR);
       for (int v = 0; v < kMR; v += kLanes)
-        store(to + v, units_across<kFactor>(from + col + v, ld, depth - d, imin(clamp_lanes(cols - col - v), kMR - v)));
+        store(to + v, units_across<kFactor>(from + col + v, ld, depth - d, clamp_lanes(cols - col - v)));
     }
   }
 }

@@ -16,7 +16,7 @@
 //   min max           the second argument when either is NaN: min(limit, x) lets a NaN through
 //   round_whole scale_by_pow2(x, n)   nearest whole number as float; x·2^n for whole n, -126 <= n <= 127
 //   split_exponent(x, &m)  x = m·2^result, m in [sqrt(1/2), sqrt(2)); x normal and positive
-//   iset1 ixor3 imul_wide(hi, lo, a, b)  32x32 -> 64 by lane;  ge_u(a, b) unsigned >=
+//   iset1 iadd ixor3 imul_wide(hi, lo, a, b)  32x32 -> 64 by lane;  ge_u(a, b) unsigned >=
 //   round_bf16        lanes rounded to bf16, nearest even, as floats
 //   transpose(r)      kLanes x kLanes block in registers
 //   interleave(v)     v[0..4) become the 4·kLanes lanes v[0][0], v[1][0], v[2][0], v[3][0], v[0][1], …

@@ -76,6 +76,7 @@ PF_INLINE V split_exponent(V x, V* mantissa) {
 
 PF_INLINE I iset1(uint32_t x) { return _mm256_set1_epi32(int(x)); }
 PF_INLINE I iload(const uint32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+PF_INLINE I iadd(I a, I b) { return _mm256_add_epi32(a, b); }
 PF_INLINE I ixor3(I a, I b, I c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
 PF_INLINE void imul_wide(I* hi, I* lo, I a, I b) {
   const I even = _mm256_mul_epu32(a, b), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));

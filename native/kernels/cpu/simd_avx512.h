@@ -15,8 +15,12 @@ PF_INLINE void store(float* p, V v) { _mm512_storeu_ps(p, v); }
 PF_INLINE void stream(float* p, V v) { _mm512_stream_ps(p, v); }
 PF_INLINE void end_streams() { _mm_sfence(); }
 PF_INLINE void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
-PF_INLINE V load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
-PF_INLINE void store_n(float* p, V v, int n) { _mm512_mask_storeu_ps(p, first(n), v); }
+// Whole vectors by themselves, as with AVX2: what a masked store wrote may not be forwarded to the next load.
+PF_INLINE V load_n(const float* p, int n) { return n == kLanes ? load(p) : _mm512_maskz_loadu_ps(first(n), p); }
+PF_INLINE void store_n(float* p, V v, int n) {
+  if (n == kLanes) store(p, v);
+  else _mm512_mask_storeu_ps(p, first(n), v);
+}
 
 PF_INLINE V add(V a, V b) { return _mm512_add_ps(a, b); }
 PF_INLINE V sub(V a, V b) { return _mm512_sub_ps(a, b); }
@@ -63,11 +67,13 @@ PF_INLINE V split_exponent(V x, V* mantissa) {
 
 PF_INLINE I iset1(uint32_t x) { return _mm512_set1_epi32(int(x)); }
 PF_INLINE I iload(const uint32_t* p) { return _mm512_loadu_si512(p); }
+PF_INLINE I iadd(I a, I b) { return _mm512_add_epi32(a, b); }
 PF_INLINE I ixor3(I a, I b, I c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
 PF_INLINE void imul_wide(I* hi, I* lo, I a, I b) {
   const I even = _mm512_mul_epu32(a, b), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
-  *lo = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
-  *hi = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+  // Low halves of odd into even's odd lanes, high halves of even into odd's even lanes.
+  *lo = _mm512_mask_shuffle_epi32(even, 0xAAAA, odd, _MM_PERM_CCAA);
+  *hi = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
 }
 PF_INLINE K ge_u(I a, I b) { return _mm512_cmpge_epu32_mask(a, b); }
 
@@ -121,11 +127,14 @@ PF_INLINE void transpose(V r[16]) {
 }
 
 #if PERMAFROST_BF16_PAIRS
-// A unit is two bf16 in 32 bits, the even index of the reduction in the low half; a V carries 16 units.
+// A unit is two bf16 in 32 bits, the even index of the reduction in the low half; a V carries 16 units. kEvenOdd: 16-bit
+// words i and 16 + i of a register, for each i.
+alignas(64) constexpr uint32_t kEvenOdd[kLanes] = {
+    0x00100000, 0x00110001, 0x00120002, 0x00130003, 0x00140004, 0x00150005, 0x00160006, 0x00170007,
+    0x00180008, 0x00190009, 0x001A000A, 0x001B000B, 0x001C000C, 0x001D000D, 0x001E000E, 0x001F000F};
 PF_INLINE V pair_rows(V even, V odd) {
-  const I lo = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even));
-  const I hi = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
-  return _mm512_castsi512_ps(_mm512_or_si512(lo, _mm512_slli_epi32(hi, 16)));
+  const I halves = (__m512i)_mm512_cvtne2ps_pbh(odd, even);  // all of even, then all of odd
+  return _mm512_castsi512_ps(_mm512_permutexvar_epi16(iload(kEvenOdd), halves));
 }
 PF_INLINE V pair_along(V low16, V high16) { return _mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(high16, low16)); }
 PF_INLINE V dot2(V acc, V a, V b) {

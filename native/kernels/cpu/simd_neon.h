@@ -69,6 +69,7 @@ PF_INLINE V split_exponent(V x, V* mantissa) {
 
 PF_INLINE I iset1(uint32_t x) { return vdupq_n_u32(x); }
 PF_INLINE I iload(const uint32_t* p) { return vld1q_u32(p); }
+PF_INLINE I iadd(I a, I b) { return vaddq_u32(a, b); }
 PF_INLINE I ixor3(I a, I b, I c) { return veorq_u32(veorq_u32(a, b), c); }
 PF_INLINE void imul_wide(I* hi, I* lo, I a, I b) {
   const uint64x2_t low = vmull_u32(vget_low_u32(a), vget_low_u32(b)), high = vmull_high_u32(a, b);

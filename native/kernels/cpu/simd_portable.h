@@ -105,6 +105,7 @@ PF_INLINE V split_exponent(V x, V* mantissa) {
 
 PF_INLINE I iset1(uint32_t x) { return {{x, x, x, x}}; }
 PF_INLINE I iload(const uint32_t* p) { return {{p[0], p[1], p[2], p[3]}}; }
+PF_INLINE I iadd(I a, I b) { I r; PF_LANES r.u[i] = a.u[i] + b.u[i]; return r; }
 PF_INLINE I ixor3(I a, I b, I c) { I r; PF_LANES r.u[i] = a.u[i] ^ b.u[i] ^ c.u[i]; return r; }
 PF_INLINE void imul_wide(I* hi, I* lo, I a, I b) {
   PF_LANES {
