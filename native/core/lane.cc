@@ -161,7 +161,9 @@ void Lane::update(const Gradients& gradients, double norm, const double* rates, 
   const double clip = config_.max_grad_norm > 0 ? std::min(1.0, config_.max_grad_norm / (norm + 1e-6)) : 1.0;
   const float scale = float(clip);
   if (!tables_.empty()) history_.push_back(adamw(rates[0], config_.weight_decay));  // first: it is what may fail
-  for (const Group& g : groups_) {
+  // The last group first: its gradient is what the norm's pass left in the caches, and the next step begins with the first one's weights.
+  for (auto group = groups_.rbegin(); group != groups_.rend(); ++group) {
+    const Group& g = *group;
     const GroupRange& range = layout.groups[size_t(g.group)];
     const double rate = rates[g.group];
     const float* gradient = gradients.dense[size_t(g.group)];
