@@ -505,6 +505,7 @@ class Compiler {
       if (trainable(l_.tensors[t].group)) {
         plan_.updates.push_back(int(t));
         plan_.trained_parameters += l_.tensors[t].size();
+        if (!l_.tensors[t].row_table) plan_.trained_dense += l_.tensors[t].size();
       }
   }
 

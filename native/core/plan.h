@@ -115,6 +115,7 @@ struct Plan {
   int word_rows = -1, position_rows = -1, type_rows = -1;  // gradient rows of the embedding tables
   std::vector<int> updates;                                // tensors that get an update
   size_t trained_parameters = 0;
+  size_t trained_dense = 0;        // of those, what every step updates whole: all but the rows of the embedding tables
   int types = 0;                   // rows of a Rows::types buffer
 
   // Packs buffers with disjoint lifetimes into one arena for batches of at most T tokens and B sequences.

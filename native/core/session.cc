@@ -246,8 +246,10 @@ void Session::run_lane(LaneRun& run, ThreadPool& pool) {
   for (size_t s = 0; s < steps; ++s) {
     w.batch.assign(data, rows.data() + offsets[s], offsets[s + 1] - offsets[s]);
     if (plan.word_rows >= 0) {
+      const Clock::time_point owed = Clock::now();
       w.batch.order_rows(model_.config());
       w.lane->settle(w.batch, pool);
+      w.profile.optimizer.seconds += since(owed);
     }
     Execution x{model_, pool, precision_, arena(w, plan), w.batch};
     x.lane = w.lane.get();
@@ -279,8 +281,9 @@ void Session::run_lane(LaneRun& run, ThreadPool& pool) {
     w.lane->update(gradients, norm, chunk.rates.data() + at_step * groups, pool);
     w.profile.optimizer.calls += 1;
     w.profile.optimizer.seconds += since(begin);
-    // Gradient read twice (norm, update), weight and two moments read and written. Embedding rows not counted.
-    w.profile.optimizer.bytes += int64_t(8 * 4 * plan.trained_parameters);
+    // Gradient read twice (norm, update), weight and two moments read and written. Updates that rows owed are in the time alone.
+    const size_t rows_updated = plan.word_rows < 0 ? 0 : size_t(w.batch.word.count() + w.batch.position.count() + w.batch.type.count());
+    w.profile.optimizer.bytes += int64_t(8 * 4 * (plan.trained_dense + rows_updated * size_t(model_.config().hidden)));
     run.results->completed[run.index] = int32_t(s) + 1;
     run.tokens += w.batch.shape.T;
   }
@@ -297,12 +300,16 @@ StepResults Session::run_steps(const StepChunk& chunk) {
   results.loss.assign(K * steps, std::numeric_limits<float>::quiet_NaN());
   results.gradient_norm.assign(K * steps, std::numeric_limits<float>::quiet_NaN());
 
-  model_.prefixes().pin();
   std::vector<LaneRun> runs;
-  for (size_t i = 0; i < K; ++i) {
-    Worker& w = *workers_[size_t(chunk.lanes[i])];
-    const auto& rows = chunk.rows[chunk.rows.size() == 1 ? 0 : i];
-    runs.push_back({&chunk, i, &w, prefetch(w, chunk.dataset, rows, &results.cache_hits, &results.cache_misses), &results});
+  for (size_t i = 0; i < K; ++i) runs.push_back({&chunk, i, workers_[size_t(chunk.lanes[i])].get(), nullptr, &results});
+  // Deeper prefixes are computed from shallower ones.
+  std::vector<LaneRun*> by_depth;
+  for (LaneRun& run : runs) by_depth.push_back(&run);
+  std::stable_sort(by_depth.begin(), by_depth.end(), [](const LaneRun* a, const LaneRun* b) { return a->worker->train.prefix_depth < b->worker->train.prefix_depth; });
+  model_.prefixes().pin();
+  for (LaneRun* run : by_depth) {
+    const auto& rows = chunk.rows[chunk.rows.size() == 1 ? 0 : run->index];
+    run->prefix = prefetch(*run->worker, chunk.dataset, rows, &results.cache_hits, &results.cache_misses);
   }
   model_.pool().lead(int(K), [&](int i, ThreadPool& crew) { run_lane(runs[size_t(i)], crew); });
   for (const LaneRun& run : runs) {

@@ -113,16 +113,42 @@ test.each(precisions)(
   async (precision) => {
     const depths = Array.from({ length: L + 1 }, (_, i) => i + 1);
     const separate = await withoutCache(precision, depths);
+    const flops: number[] = [];
     await withModel(tiny, {}, async (model, dataset) => {
       const auto = sessionOptions("auto", precision);
       for (const depth of depths) {
         const own = await trained(model, dataset, tiny, laneOf(depth), auto);
         expect(own.trace, `depth ${depth}`).toEqual(separate[depth - 1]);
         expect(counts(own.results), `depth ${depth}`).toEqual(firstTime);
+        // Of the prefix, a lane ran what the one before it had not.
+        const again = await trained(model, dataset, tiny, laneOf(depth), auto);
+        flops.push(own.results.flops - again.results.flops);
       }
+      // The embeddings take none, every layer but the last, of which only first tokens go on, the same.
+      const [embeddings, layer, ...deeper] = flops.slice(0, L);
+      expect([embeddings, ...deeper]).toEqual([0, ...deeper.map(() => layer)]);
+      expect(layer).toBeGreaterThan(0);
+      expect(deeper.length).toBeGreaterThan(0);
     });
   },
 );
+
+test("lanes of several depths run each layer of the prefix once, in whatever order they stand", async () => {
+  const flopsOf = (depths: readonly number[]) =>
+    withModel(tiny, {}, async (model, dataset) => {
+      const session = await native.createSession(model, depths.map(laneOf), sessionOptions("auto", "fp32"));
+      const run = () =>
+        native.runSteps(
+          session,
+          chunk(dataset, tiny.steps, rates(tiny.steps.length, L + 2), [...depths.keys()]),
+        );
+      const first = await run();
+      return first.flops - (await run()).flops;
+    });
+  const [shallow, both] = [await flopsOf([2]), await flopsOf([2, 3])];
+  expect(both).toBe(2 * shallow);
+  expect(await flopsOf([3, 2])).toBe(both);
+});
 
 describe("room for some depths only: entries give way, bits stay", () => {
   const one = bytesOf(tiny.data);

@@ -4,7 +4,13 @@
  * everywhere. Compared by hash: equal bits, nothing less.
  */
 import { describe, expect, test } from "vitest";
-import type { ModelHandle, ModelSpec, Precision, SessionHandle } from "../../src/native/contract.js";
+import type {
+  LaneSpec,
+  ModelHandle,
+  ModelSpec,
+  Precision,
+  SessionHandle,
+} from "../../src/native/contract.js";
 import {
   bits,
   bitsOf,
@@ -20,6 +26,7 @@ import {
 } from "../golden/native.js";
 import {
   alone,
+  everyDepth,
   everything,
   frozenTo,
   lane,
@@ -37,15 +44,16 @@ import {
 
 const inBoth = problems.flatMap(([name, problem]) => precisions.map((p) => [name, p, problem] as const));
 
-/** Of one session of `threeLanes`, every lane's trace is that of the lane trained alone without a cache. */
-async function threeEqualEachAlone(
+/** Of one session of `lanesOf`, every lane's trace is that of the lane trained alone without a cache. */
+async function eachEqualsAlone(
+  lanesOf: (problem: Problem) => readonly LaneSpec[],
   problem: Problem,
   precision: Precision,
   threads: number,
   cache: "off" | "auto",
   isa = "auto",
 ): Promise<void> {
-  const specs = threeLanes(problem);
+  const specs = lanesOf(problem);
   const separate: Trace[] = [];
   for (const spec of specs) {
     const off = sessionOptions("off", precision);
@@ -56,9 +64,9 @@ async function threeEqualEachAlone(
     const S = problem.steps.length;
     const results = await native.runSteps(
       session,
-      chunk(dataset, problem.steps, rates(S, problem.spec.numLayers + 2), [0, 1, 2]),
+      chunk(dataset, problem.steps, rates(S, problem.spec.numLayers + 2), [...specs.keys()]),
     );
-    for (const index of [0, 1, 2]) {
+    for (const index of specs.keys()) {
       const own = {
         loss: results.loss.slice(index * S, index * S + S),
         gradNorm: results.gradNorm.slice(index * S, index * S + S),
@@ -119,7 +127,7 @@ describe.each(kernelTables)("%s", (isa) => {
   );
 
   test.each(precisions)("tiny, %s: three lanes in one session equal each alone", async (precision) => {
-    await threeEqualEachAlone(tiny, precision, 2, "auto", isa);
+    await eachEqualsAlone(threeLanes, tiny, precision, 2, "auto", isa);
   });
 });
 
@@ -272,7 +280,11 @@ describe("lanes", () => {
     ),
   );
   test.each(cases)("three in one session equal each alone (%s, %i threads, cache %s)", async (...how) => {
-    for (const problem of [tiny, wide]) await threeEqualEachAlone(problem, ...how);
+    for (const problem of [tiny, wide]) await eachEqualsAlone(threeLanes, problem, ...how);
+  });
+
+  test.each(cases)("one of each depth equal each alone (%s, %i threads, cache %s)", async (...how) => {
+    for (const problem of [tiny, wide]) await eachEqualsAlone(everyDepth, problem, ...how);
   });
 
   // Threads without a lane, and those whose lane is done, help with the others' ops: when they come is chance.

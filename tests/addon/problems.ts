@@ -158,3 +158,9 @@ export function threeLanes({ spec }: Problem): readonly LaneSpec[] {
     lane([true, ...Array.from({ length: L }, (_, i) => i !== 1), false], { seed: 9, maxGradNorm: 0 }),
   ];
 }
+
+/** A lane for every depth of the frozen prefix, the deepest first: with a cache the others' outputs come before it all the same. */
+export const everyDepth = ({ spec }: Problem): readonly LaneSpec[] =>
+  Array.from({ length: spec.numLayers + 1 }, (_, i) =>
+    lane(frozenTo(spec.numLayers + 1 - i, spec), { seed: 20 + i }),
+  );
