@@ -11,11 +11,11 @@ const result = { params: { x: 1e-4, c: null }, distributions: { x: float, c: cho
 export const finish = (store: Store, trialId: number, end: TrialResult) =>
   store.finishTrials(new Map([[trialId, end]]));
 
-export function storeContract(name: string, open: () => Store): void {
+export function storeContract(name: string, open: () => Store | Promise<Store>): void {
   describe(`${name} store`, () => {
     let store: Store;
-    beforeEach(() => {
-      store = open();
+    beforeEach(async () => {
+      store = await open();
     });
     afterEach(() => store.close());
     const study = () =>

@@ -504,7 +504,7 @@ describe("a signal", () => {
     return { status, stderr };
   }
   async function statesOf(out: string) {
-    await using store = SqliteStore.open(`sqlite:///${at(`${out}/study.db`)}`);
+    await using store = await SqliteStore.open(`sqlite:///${at(`${out}/study.db`)}`);
     const trials = await store.trials((await store.findStudy("permafrost"))!.studyId);
     const interrupted = trials.filter((t) => t.systemAttrs["permafrost:interrupted"] === true);
     return { states: new Set(trials.map((t) => t.state)), interrupted: interrupted.length };

@@ -28,7 +28,7 @@ const text = (name: string) => readFileSync(at(name), "utf8");
 const json = (name: string) => JSON.parse(text(name));
 
 async function trialsOf(out: string, study: string) {
-  await using store = SqliteStore.open(`sqlite:///${at(out)}/study.db`);
+  await using store = await SqliteStore.open(`sqlite:///${at(out)}/study.db`);
   const { studyId } = (await store.findStudy(study))!;
   return store.trials(studyId);
 }
@@ -113,7 +113,7 @@ test("rates that no trial survives: no model, no look at test, and the reason", 
   await expect(run).rejects.toMatchObject({ name: "TrainingError", code: "ERR_NO_TRIAL" });
   const trials = await trialsOf("wild", "permafrost");
   expect(trials.map(({ state }) => state)).toEqual(["FAIL", "FAIL", "FAIL"]);
-  await using store = SqliteStore.open(`sqlite:///${at("wild")}/study.db`);
+  await using store = await SqliteStore.open(`sqlite:///${at("wild")}/study.db`);
   const { userAttrs } = (await store.findStudy("permafrost"))!;
   expect(Object.keys(userAttrs).filter((key) => key.includes("test"))).toEqual([]);
   expect(() => text("wild/report.json")).toThrow(/ENOENT/);

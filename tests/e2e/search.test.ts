@@ -95,14 +95,14 @@ const ended = (events: readonly SearchEvent[]) =>
 
 /** What is stored of the retrained seeds, seconds included. */
 async function seedsOf(file: string) {
-  await using store = SqliteStore.open(`sqlite:///${at(file)}`);
+  await using store = await SqliteStore.open(`sqlite:///${at(file)}`);
   const { userAttrs } = (await store.findStudy("permafrost"))!;
   return Object.entries(userAttrs).filter(([key]) => key.startsWith("permafrost:seed:"));
 }
 
 /** The trials of both studies of a file. */
 async function trialsOf(file: string): Promise<{ search: TrialRecord[]; baseline: TrialRecord[] }> {
-  await using store = SqliteStore.open(`sqlite:///${at(file)}`);
+  await using store = await SqliteStore.open(`sqlite:///${at(file)}`);
   const read = async (name: string) => {
     const study = await store.findStudy(name);
     return study ? [...(await store.trials(study.studyId))] : [];
@@ -332,7 +332,7 @@ describe("what was scored on test", () => {
 
   test("goes on with the seeds it was scored for, where another process had asked for more meanwhile", async () => {
     const before = report("once");
-    const store = SqliteStore.open(`sqlite:///${at("once/study.db")}`);
+    const store = await SqliteStore.open(`sqlite:///${at("once/study.db")}`);
     for (const name of await store.studyNames()) {
       const { studyId, userAttrs } = (await store.findStudy(name))!;
       const manifest = userAttrs["permafrost:manifest"] as object;
@@ -517,7 +517,7 @@ describe("going on", () => {
   test("after a kill before there was a study: it begins, and says so; another name in the file is still missing", async () => {
     const args = flags("empty", "--n-trials", "1", "--n-seeds", "1", "--resume");
     mkdirSync(at("empty"));
-    await SqliteStore.open(`sqlite:///${at("empty/study.db")}`).close();
+    await (await SqliteStore.open(`sqlite:///${at("empty/study.db")}`)).close();
     const run = permafrost(args.filter((flag) => flag !== "--quiet"));
     expect([run.status, run.stderr]).toEqual([0, expect.stringContaining("nothing to resume")]);
     const other = permafrost([...args, "--study-name", "other"]);

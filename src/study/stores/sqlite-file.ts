@@ -1,7 +1,8 @@
 /** Opening the file: whose it is, whether we may write it, and what its errors mean. */
 import { createRequire } from "node:module";
 import path from "node:path";
-import { StoreError } from "../../errors.js";
+import { setTimeout } from "node:timers/promises";
+import { ConfigError, StoreError } from "../../errors.js";
 import { ALEMBIC_HEAD, SCHEMA } from "./schema.js";
 
 /** What we use of libsql, a synchronous SQLite (prebuilt for every platform: nothing to compile). */
@@ -18,7 +19,7 @@ export interface Statement {
 }
 
 /** How long a locked file is waited for. */
-export const BUSY_MS = 60_000;
+const BUSY_MS = 60_000;
 /** How long one statement may block the process for a lock; the rest of the wait is the caller's, asleep. */
 const BLOCK_MS = 20;
 
@@ -42,24 +43,40 @@ function sqlitePath(url: string): string {
 /**
  * Opens or creates the file. One that is not a study of this schema is left exactly as it was.
  *
- * @throws StoreError ERR_STORE_OPEN, ERR_STORE_NOT_A_STUDY, ERR_STORE_SCHEMA, ERR_STORE_CORRUPT.
+ * @throws StoreError ERR_STORE_OPEN, ERR_STORE_NOT_A_STUDY, ERR_STORE_SCHEMA, ERR_STORE_CORRUPT, ERR_STORE_BUSY.
  */
-export function openDatabase(url: string): Database {
+export async function openDatabase(url: string): Promise<Database> {
   const file = path.resolve(sqlitePath(url));
   let database: Database | undefined;
   try {
-    const Libsql = createRequire(import.meta.url)("libsql") as new (file: string) => Database;
-    database = new Libsql(file);
-    database.pragma(`busy_timeout = ${BUSY_MS}`);
-    checkSchema(database, url);
-    checkPages(database, url);
-    database.pragma("journal_mode = WAL");
-    database.pragma("synchronous = FULL");
-    database.pragma(`busy_timeout = ${BLOCK_MS}`);
-    return database;
+    const db = await whenFree(url, () => {
+      const Libsql = createRequire(import.meta.url)("libsql") as new (file: string) => Database;
+      return new Libsql(file);
+    });
+    database = db;
+    db.pragma(`busy_timeout = ${BLOCK_MS}`);
+    await whenFree(url, () => checkSchema(db, url));
+    await whenFree(url, () => checkPages(db, url));
+    await whenFree(url, () => db.pragma("journal_mode = WAL"));
+    db.pragma("synchronous = FULL");
+    return db;
   } catch (cause) {
     database?.close();
     throw cause instanceof StoreError ? cause : storeFault(url, cause);
+  }
+}
+
+/** A locked file is waited for without blocking the process: a lock may be held for as long as another one's disk takes. */
+export async function whenFree<T>(url: string, work: () => T): Promise<T> {
+  const started = performance.now();
+  for (;;) {
+    try {
+      return work();
+    } catch (cause) {
+      if (cause instanceof StoreError || cause instanceof ConfigError) throw cause;
+      if (!isBusy(cause) || performance.now() - started > BUSY_MS) throw storeFault(url, cause);
+    }
+    await setTimeout(5 + 45 * Math.random());
   }
 }
 
@@ -125,7 +142,7 @@ export function inTransaction<T>(db: Database, begin: string, work: (db: Databas
   }
 }
 
-export const isBusy = (cause: unknown) => /BUSY|locked/i.test(faultText(cause));
+const isBusy = (cause: unknown) => /BUSY|locked/i.test(faultText(cause));
 
 function faultText(cause: unknown): string {
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };

@@ -1,6 +1,6 @@
 /** A study in an SQLite file, in Optuna's own schema: Optuna opens it unchanged, and we open Optuna's. */
 
-import { ConfigError, StoreError } from "../../errors.js";
+import { StoreError } from "../../errors.js";
 import { toExternal, toInternal } from "../distribution.js";
 import { distributionFromJson, distributionToJson } from "../distribution-json.js";
 import { readJson, writeJson } from "../json.js";
@@ -15,7 +15,7 @@ import {
   trialFinished,
   trialGone,
 } from "./errors.js";
-import { BUSY_MS, type Database, inTransaction, isBusy, openDatabase, storeFault } from "./sqlite-file.js";
+import { type Database, inTransaction, openDatabase, whenFree } from "./sqlite-file.js";
 
 type Row = Record<string, unknown>;
 
@@ -34,8 +34,8 @@ export class SqliteStore implements Store {
   }
 
   /** @throws StoreError as `openDatabase`. */
-  static open(url: string): SqliteStore {
-    return new SqliteStore(url, openDatabase(url));
+  static async open(url: string): Promise<SqliteStore> {
+    return new SqliteStore(url, await openDatabase(url));
   }
 
   async createStudy({
@@ -181,19 +181,8 @@ export class SqliteStore implements Store {
     return this.#within("BEGIN IMMEDIATE", work);
   }
 
-  /** A locked file is waited for without blocking the process: a lock may be held for as long as another one's disk takes. */
-  async #within<T>(begin: string, work: (db: Database) => T): Promise<T> {
-    const started = performance.now();
-    for (;;) {
-      const db = this.#open();
-      try {
-        return inTransaction(db, begin, work);
-      } catch (cause) {
-        if (cause instanceof StoreError || cause instanceof ConfigError) throw cause;
-        if (!isBusy(cause) || performance.now() - started > BUSY_MS) throw storeFault(this.url, cause);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 5 + 45 * Math.random()));
-    }
+  #within<T>(begin: string, work: (db: Database) => T): Promise<T> {
+    return whenFree(this.url, () => inTransaction(this.#open(), begin, work));
   }
 
   #count(db: Database, studyId: number): number {

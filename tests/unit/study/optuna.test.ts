@@ -15,10 +15,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 let store: SqliteStore;
 let count = 0;
-beforeEach(() => {
+beforeEach(async () => {
   const file = path.join(folder, `${count++}.db`);
   copyFileSync(fixture, file);
-  store = SqliteStore.open(`sqlite:///${file}`);
+  store = await SqliteStore.open(`sqlite:///${file}`);
 });
 afterEach(() => store.close());
 

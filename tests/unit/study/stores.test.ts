@@ -23,12 +23,12 @@ const connect = (file: string): Database =>
 storeContract("memory", () => new MemoryStore());
 storeContract("sqlite", () => open(fresh()));
 
-describe.each<[string, () => Store]>([
+describe.each<[string, () => Store | Promise<Store>]>([
   ["memory", () => new MemoryStore()],
   ["sqlite", () => open(fresh())],
 ])("%s store", (_, make) => {
   test("trials that are created together all are, or none is", async () => {
-    await using store = make();
+    await using store = await make();
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const good = { state: "WAITING", userAttrs: { a: 1 } } as const;
     const bad = { state: "WAITING", userAttrs: { bad: () => 0 } } as const;
@@ -41,7 +41,7 @@ describe.each<[string, () => Store]>([
   });
 
   test("a trial whose successor cannot be queued is not interrupted", async () => {
-    await using store = make();
+    await using store = await make();
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const before = (await store.createTrials(studyId, [{ state: "RUNNING" }], 0))!;
     const interrupt = (value: unknown) =>
@@ -56,7 +56,7 @@ describe.each<[string, () => Store]>([
   });
 
   test("a trial that is not there cannot change", async () => {
-    await using store = make();
+    await using store = await make();
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const [trial] = (await store.createTrials(studyId, [{ state: "RUNNING" }], 0))!;
     const end = { state: "COMPLETE", value: 1 } as const;
@@ -76,7 +76,7 @@ describe.each<[string, () => Store]>([
   });
 
   test("a study's name has 1 to 512 characters of text", async () => {
-    await using store = make();
+    await using store = await make();
     for (const [studyName, received] of [
       ["", "nothing"],
       ["x".repeat(513), "513 characters"],
@@ -98,10 +98,10 @@ describe.each<[string, () => Store]>([
 describe("an SQLite file", () => {
   test("survives its process: what was written reads back through a second store", async () => {
     const file = fresh();
-    const first = open(file);
+    const first = await open(file);
     const { studyId } = await first.createStudy({ studyName: "kept", directions: ["minimize"] });
     await first.createTrials(studyId, [{ state: "WAITING", systemAttrs: { fixed_params: { a: 1 } } }], 0);
-    const second = open(file);
+    const second = await open(file);
     expect(await second.trials(studyId)).toEqual(await first.trials(studyId));
     await first.close();
     await second.close();
@@ -113,27 +113,42 @@ describe("an SQLite file", () => {
       Buffer.from("this is no database, and long enough to be looked at ".repeat(40)),
       "ERR_STORE_NOT_A_STUDY",
     ],
-  ])("of %s is refused and left as it is", (_, bytes, code) => {
+  ])("of %s is refused and left as it is", async (_, bytes, code) => {
     const file = fresh();
     writeFileSync(file, bytes);
-    expect(() => open(file)).toThrowError(expect.objectContaining({ code }));
+    await expect(open(file)).rejects.toMatchObject({ code });
     expect(readFileSync(file)).toEqual(bytes);
+  });
+
+  test("that somebody else is making is waited for, without blocking the process", async () => {
+    const file = fresh();
+    const other = connect(file);
+    other.exec("BEGIN EXCLUSIVE");
+    let released = false;
+    setTimeout(() => {
+      released = true;
+      other.exec("COMMIT");
+    }, 200);
+    await using store = await open(file);
+    expect(released).toBe(true); // the timer ran while the opening waited
+    expect(await store.studyNames()).toEqual([]);
+    other.close();
   });
 
   test("of another schema is refused with what to do, and left as it is", async () => {
     const file = fresh();
-    await open(file).close();
+    await (await open(file)).close();
     const text = readFileSync(file).toString("latin1");
     expect(text).toContain("v3.2.0.a");
     writeFileSync(file, Buffer.from(text.replaceAll("v3.2.0.a", "v9.9.9.a"), "latin1"));
     const before = readFileSync(file);
-    expect(() => open(file)).toThrowError(/expected v3\.2\.0\.a.*received v9\.9\.9\.a/s);
+    await expect(open(file)).rejects.toThrowError(/expected v3\.2\.0\.a.*received v9\.9\.9\.a/s);
     expect(readFileSync(file)).toEqual(before);
   });
 
   test("with any page destroyed is refused, and left as it is", async () => {
     const file = fresh();
-    const store = open(file);
+    const store = await open(file);
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const trials = Array.from({ length: 40 }, (_, i) => ({
       state: "WAITING" as const,
@@ -149,19 +164,18 @@ describe("an SQLite file", () => {
     for (const page of [1, pages >> 1, pages - 1]) {
       const torn = Buffer.from(whole).fill(0xa5, page * size, (page + 1) * size);
       writeFileSync(file, torn);
-      expect(() => open(file), `page ${page}`).toThrowError(
-        expect.objectContaining({ name: "StoreError", code: "ERR_STORE_CORRUPT" }),
-      );
+      const refused = { name: "StoreError", code: "ERR_STORE_CORRUPT" };
+      await expect(open(file), `page ${page}`).rejects.toMatchObject(refused);
       expect(readFileSync(file).equals(torn), `page ${page}`).toBe(true);
     }
     writeFileSync(file, whole);
-    await using again = open(file);
+    await using again = await open(file);
     expect(await again.trials(studyId)).toHaveLength(40);
   });
 
   test("that somebody else is writing is waited for, without blocking the process", async () => {
     const file = fresh();
-    await using store = open(file);
+    await using store = await open(file);
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const other = connect(file);
     other.exec("BEGIN IMMEDIATE");
@@ -179,7 +193,7 @@ describe("an SQLite file", () => {
 
   test("that somebody else holds for more than a minute is an error, and the call can be made again", async () => {
     const file = fresh();
-    await using store = open(file);
+    await using store = await open(file);
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const other = connect(file);
     other.exec("BEGIN IMMEDIATE");
@@ -199,7 +213,7 @@ describe("an SQLite file", () => {
 
   test("that fails for another reason says so at once", async () => {
     const file = fresh();
-    await using store = open(file);
+    await using store = await open(file);
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const other = connect(file);
     other.exec("DROP TABLE trials");
@@ -212,7 +226,7 @@ describe("an SQLite file", () => {
   });
 
   test("takes parameter and attribute names of 1 to 512 characters without NUL", async () => {
-    await using store = open(fresh());
+    await using store = await open(fresh());
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const distribution = { kind: "float", low: 0, high: 1 } as const;
     for (const [name, received] of [
@@ -239,7 +253,7 @@ describe("an SQLite file", () => {
 
   test("whose study is deleted while it runs says so", async () => {
     const file = fresh();
-    await using store = open(file);
+    await using store = await open(file);
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const [trial] = (await store.createTrials(studyId, [{ state: "RUNNING" }], 0))!;
     const other = connect(file);
@@ -254,7 +268,7 @@ describe("an SQLite file", () => {
   });
 
   test("refuses a value that has no form in its dimension, and keeps nothing of the trial", async () => {
-    await using store = open(fresh());
+    await using store = await open(fresh());
     const { studyId } = await store.createStudy({ studyName: "s", directions: ["maximize"] });
     const log = { kind: "float", low: 1, high: 9, log: true } as const;
     const int = { kind: "int", low: 1, high: 9 } as const;
@@ -278,7 +292,7 @@ describe("an SQLite file", () => {
     expect(await store.trials(studyId)).toEqual([]);
   });
 
-  test("that finds no room on the disk says so, wherever SQLite notices", () => {
+  test("that finds no room on the disk says so, wherever SQLite notices", async () => {
     // As when the tables do not fit: SQLite has rolled back by itself.
     const require = createRequire(import.meta.url);
     const Libsql = require("libsql") as new (file: string) => Database;
@@ -291,7 +305,7 @@ describe("an SQLite file", () => {
       }
     };
     try {
-      expect(() => open(fresh())).toThrowError(expect.objectContaining({ code: "ERR_STORE_FULL" }));
+      await expect(open(fresh())).rejects.toMatchObject({ code: "ERR_STORE_FULL" });
     } finally {
       cached.exports = Libsql;
     }
@@ -304,20 +318,18 @@ describe("an SQLite file", () => {
     expect(storeFault("sqlite:///x", { ...index, code: "SQLITE_IOERR_READ" }).code).toBe("ERR_STORE");
   });
 
-  test("in a folder that is not there is an error naming it", () => {
-    expect(() => open(path.join(folder, "missing", "x.db"))).toThrowError(
-      expect.objectContaining({ code: "ERR_STORE_OPEN" }),
-    );
-    expect(() => SqliteStore.open("postgresql://x")).toThrowError(
-      expect.objectContaining({ code: "ERR_STORE_URL" }),
-    );
+  test("in a folder that is not there is an error naming it", async () => {
+    await expect(open(path.join(folder, "missing", "x.db"))).rejects.toMatchObject({
+      code: "ERR_STORE_OPEN",
+    });
+    await expect(SqliteStore.open("postgresql://x")).rejects.toMatchObject({ code: "ERR_STORE_URL" });
   });
 
   test("opens in Optuna unchanged: trials, best trial, importances, and it goes on", async (context) => {
     const python = pythonWith("optuna");
     if (!python) return context.skip("no Python with optuna (set PERMAFROST_PYTHON)");
     const file = fresh();
-    const store = open(file);
+    const store = await open(file);
     const { studyId } = await store.createStudy({
       studyName: "s",
       directions: ["maximize"],
@@ -371,7 +383,7 @@ describe("an SQLite file", () => {
       waiting_popped: { lr: 1e-5 },
     });
     expect(seen.best_params).toEqual({ lr: 10 ** (-6 + 9 / 4), depth: 0 });
-    const again = open(copy);
+    const again = await open(copy);
     const trials = await again.trials(studyId);
     expect(trials.slice(25).map((t) => t.state)).toEqual(["COMPLETE", "COMPLETE"]);
     await again.close();
