@@ -1,10 +1,10 @@
 /** Writes a trained classifier as a folder that `AutoModelForSequenceClassification.from_pretrained` opens. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { ModelError } from "../errors.js";
 import { writeFileAtomic, writeJsonAtomic } from "./atomic.js";
 import { exportName } from "./bert.js";
 import { type CardData, modelCard } from "./card.js";
+import { TOKENIZER_CONFIG, TOKENIZER_FILES } from "./companions.js";
 import { replaceFiles } from "./exchange.js";
 import { familyOf } from "./families.js";
 import { type SaveDtype, writeSafetensors } from "./safetensors-write.js";
@@ -12,8 +12,8 @@ import type { ModelFolder, Tensor } from "./types.js";
 import { INDEX_FILE, WEIGHTS_FILE } from "./weights.js";
 
 export interface SaveOptions {
-  /** What was trained from: its config.json is kept key by key, its tokenizer files are copied. */
-  readonly source: Pick<ModelFolder, "path" | "config" | "rawConfig" | "pooling">;
+  /** What was trained from: its config.json is kept key by key, its companions as they are, but for `model_max_length`. */
+  readonly source: Pick<ModelFolder, "path" | "config" | "rawConfig" | "pooling" | "companions">;
   /** Every tensor of the model, by our names (without `bert.`). */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Tokens that training cut texts at: what prediction cuts them at by itself, here and in transformers. */
@@ -31,23 +31,11 @@ export interface SaveOptions {
 }
 
 const CONFIG_FILE = "config.json";
-const TOKENIZER_CONFIG = "tokenizer_config.json";
-
-/** Copied where the source has them; tokenizer_config.json with `model_max_length`, also where it has none. */
-const TOKENIZER = [
-  "tokenizer.json",
-  TOKENIZER_CONFIG,
-  "vocab.txt",
-  "vocab.json",
-  "merges.txt",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "generation_config.json",
-];
-const COPIED = [...TOKENIZER, "LICENSE", "NOTICE"];
+/** In every model folder that was trained here: what each layer's rate was. A search has one too, of its winner, beside its report. */
+export const OWNER_FILE = "layers.json";
 
 /** Of an older model; the index of a sharded one would name weights that are gone. A LICENSE may be anybody's, and stays. */
-const STALE = [...TOKENIZER, INDEX_FILE];
+const STALE = [...TOKENIZER_FILES, INDEX_FILE];
 
 /**
  * Writes config.json, model.safetensors, tokenizer files, README.md and what goes `beside`. A new folder appears whole or not at
@@ -59,7 +47,9 @@ const STALE = [...TOKENIZER, INDEX_FILE];
 export async function saveModelFolder(dir: string, options: SaveOptions): Promise<void> {
   const tensors = exportTensors(options, dir);
   const stale = [...STALE, ...Object.keys(options.beside ?? {})];
-  await replaceFiles(dir, { last: CONFIG_FILE, stale }, (stage) => writeInto(stage, tensors, options));
+  await replaceFiles(dir, { last: CONFIG_FILE, owner: OWNER_FILE, stale }, (stage) =>
+    writeInto(stage, tensors, options),
+  );
 }
 
 function exportTensors({ source, tensors, labels }: SaveOptions, dir: string): Tensor[] {
@@ -83,15 +73,12 @@ function exportTensors({ source, tensors, labels }: SaveOptions, dir: string): T
 
 async function writeInto(stage: string, tensors: readonly Tensor[], options: SaveOptions): Promise<void> {
   const { source, dtype = "F32", beside = {} } = options;
-  for (const name of COPIED) {
-    const bytes = await readFile(path.join(source.path, name)).catch(ignoreMissing);
-    if (name === TOKENIZER_CONFIG)
-      await writeJsonAtomic(path.join(stage, name), {
-        ...(JSON.parse(bytes?.toString() ?? "{}") as object),
-        model_max_length: options.maxLength,
-      });
-    else if (bytes) await writeFileAtomic(path.join(stage, name), bytes);
-  }
+  for (const [name, bytes] of source.companions) await writeFileAtomic(path.join(stage, name), bytes);
+  const tokenizerConfig = source.companions.get(TOKENIZER_CONFIG);
+  await writeJsonAtomic(path.join(stage, TOKENIZER_CONFIG), {
+    ...(JSON.parse(tokenizerConfig ? Buffer.from(tokenizerConfig).toString() : "{}") as object),
+    model_max_length: options.maxLength,
+  });
   for (const [name, value] of Object.entries(beside))
     if (value) await writeJsonAtomic(path.join(stage, name), value);
   await writeJsonAtomic(path.join(stage, CONFIG_FILE), exportConfig(options, dtype));
@@ -122,9 +109,4 @@ function exportConfig({ source, labels, maxLength }: SaveOptions, dtype: SaveDty
     permafrost_max_length: maxLength,
     ...(source.pooling === "mean" ? { permafrost_pooling: "mean" } : {}),
   };
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT") return null;
-  throw error;
 }

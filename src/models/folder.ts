@@ -4,6 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { type Issue, ModelError } from "../errors.js";
 import { turns } from "../event-loop.js";
+import { readCompanions } from "./companions.js";
 import { configError, show } from "./config.js";
 import { type Family, familyOf } from "./families.js";
 import { labelNames } from "./label-names.js";
@@ -57,6 +58,7 @@ export async function loadModelFolder(dir: string, options: LoadOptions = {}): P
       labels,
       pooling,
       maxLength: maxLengthOf(rawConfig, file),
+      companions: await readCompanions(dir),
       notices,
     };
   } finally {

@@ -17,9 +17,9 @@ export async function sha256(bytes: Uint8Array): Promise<string> {
  * Hex, over names, shapes and fp32 values, in name order: not that of a file, so storing the weights as fp16 or in shards
  * changes nothing.
  */
-export async function hashTensors(tensors: Iterable<Tensor>): Promise<string> {
+export async function hashTensors(tensors: Iterable<Tensor>, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  const turn = turns();
+  const turn = turns(signal);
   const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const { name, shape, data } of sorted) {
     hash.update(`${JSON.stringify([name, shape])}\n`);

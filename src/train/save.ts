@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { CardData } from "../models/card.js";
-import { saveModelFolder } from "../models/export.js";
+import { OWNER_FILE, saveModelFolder } from "../models/export.js";
 import type { Tensor } from "../models/types.js";
 import type { NativeSession } from "../native/session.js";
 import type { LayerRates } from "./layer-rates.js";
@@ -53,7 +53,7 @@ export async function saveTrained(
     dtype: DTYPES[options.dtype],
     card: cardOf(task, options),
     beside: {
-      "layers.json": {
+      [OWNER_FILE]: {
         learning_rate_per_layer: options.rates,
         frozen: Object.keys(options.rates).filter((group) => options.rates[group] === 0),
       },

@@ -2,11 +2,10 @@
 import { access, realpath } from "node:fs/promises";
 import path from "node:path";
 import { ConfigError } from "../errors.js";
+import { OWNER_FILE } from "../models/export.js";
 
 /** Files of a model folder that people write by hand, or have from elsewhere. */
 const THEIRS = ["README.md", "config.json"];
-/** In every model folder that was trained here; a search has one too, of its winner, beside its report. */
-const OURS = "layers.json";
 const MODEL = "model.safetensors";
 const OF_SEARCH = ["report.json", "study.db"];
 
@@ -34,7 +33,7 @@ export async function checkTarget(dir: string, model: string): Promise<void> {
   if (target === source) throw refuse(dir, "another folder than the model's");
   for (const name of OF_SEARCH)
     if (await has(dir, name)) throw refuse(path.join(dir, name), "a folder without a search's results");
-  if (await has(dir, OURS)) return;
+  if (await has(dir, OWNER_FILE)) return;
   for (const name of THEIRS)
     if (await has(dir, name))
       throw refuse(path.join(dir, name), `a folder without a ${name} of somebody else's`);
@@ -46,6 +45,6 @@ export async function checkTarget(dir: string, model: string): Promise<void> {
  * @throws ConfigError ERR_OUTPUT_DIR.
  */
 export async function checkSearchTarget(dir: string): Promise<void> {
-  if ((await has(dir, OURS)) && (await has(dir, MODEL)))
+  if ((await has(dir, OWNER_FILE)) && (await has(dir, MODEL)))
     throw refuse(path.join(dir, MODEL), "a folder without a model that `permafrost train` saved");
 }

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import type { PermafrostError } from "../../../src/errors.js";
@@ -10,6 +19,7 @@ import { loadModelFolder } from "../../../src/models/folder.js";
 import { hashTensors } from "../../../src/models/hash.js";
 import { initialiseModel } from "../../../src/models/init.js";
 import type { ModelFolder, Pooling } from "../../../src/models/types.js";
+import { checkTarget } from "../../../src/train/target.js";
 import { readSafetensors, temporaryFolder, tinyFolder } from "./tiny.js";
 
 /** Called before every rename: the place to look, and to stop. */
@@ -52,11 +62,20 @@ async function trained(pooling: Pooling = "cls"): Promise<SaveOptions> {
 
 test("says what it was trained at also where the source has no tokenizer_config.json", async () => {
   const options = await trained();
-  rmSync(path.join(options.source.path, "tokenizer_config.json"));
+  const companions = new Map(options.source.companions);
+  companions.delete("tokenizer_config.json");
   const out = path.join(base, "no tokenizer_config");
-  await saveModelFolder(out, options);
+  await saveModelFolder(out, { ...options, source: { ...options.source, companions } });
   const written = readFileSync(path.join(out, "tokenizer_config.json"), "utf8");
   expect(JSON.parse(written)).toEqual({ model_max_length: 12 });
+});
+
+test("its tokenizer is what was read, also where the source is gone since", async () => {
+  const options = await trained();
+  rmSync(options.source.path, { recursive: true });
+  const out = path.join(base, "source gone");
+  await saveModelFolder(out, options);
+  expect(readFileSync(path.join(out, "tokenizer.json"), "utf8")).toBe('{ "kept": "as is" }\n');
 });
 
 test("a folder that Hugging Face's loader knows, and that we read back bit for bit", async () => {
@@ -217,6 +236,38 @@ describe("stopped while it replaces a folder", () => {
       renaming.before = async () => {};
     }
   });
+});
+
+test("killed at any rename: the folder is known for ours, and the next model finds its place and leaves nothing else", async () => {
+  const [out, killed] = [path.join(base, "kill", "model"), path.join(base, "killed")];
+  const beside = { "layers.json": {}, "test.json": {} };
+  await saveModelFolder(out, { ...(await trained()), beside });
+  let renames = 0;
+  renaming.before = async (from) => {
+    if (!from.startsWith(out) || from.endsWith(".tmp")) return;
+    cpSync(path.dirname(out), path.join(killed, String(renames++)), { recursive: true });
+  };
+  try {
+    await saveModelFolder(out, { ...(await trained()), beside: { ...beside, "test.json": null } });
+  } finally {
+    renaming.before = async () => {};
+  }
+  expect(renames).toBeGreaterThan(10);
+  const whole = readdirSync(out);
+  for (let at = 0; at < renames; at++) {
+    const place = path.join(killed, String(at));
+    const model = path.join(place, "model");
+    expect(
+      readdirSync(model).some((name) => name.endsWith(".tmp")),
+      `${at}`,
+    ).toBe(true);
+    await checkTarget(model, path.join(base, "source"));
+    mkdirSync(path.join(place, ".model.0123abcd.tmp")); // of a first model
+    mkdirSync(path.join(place, ".model.tmp")); // anybody's
+    await saveModelFolder(model, { ...(await trained()), beside: { ...beside, "test.json": null } });
+    expect(readdirSync(model), `${at}`).toEqual(whole);
+    expect(readdirSync(place), `${at}`).toEqual([".model.tmp", "model"]);
+  }
 });
 
 test("files that cannot be moved back either are kept, and the error names where", async () => {

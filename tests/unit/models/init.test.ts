@@ -13,6 +13,7 @@ const folder = (labels: readonly string[] | null, hidden = 8): ModelFolder => ({
   labels,
   pooling: "cls",
   maxLength: null,
+  companions: new Map(),
   notices: [],
 });
 
