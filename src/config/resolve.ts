@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import type { z } from "zod";
 import { closest } from "../data/closest.js";
 import { ConfigError, type Issue } from "../errors.js";
+import { conflicts } from "./between.js";
 import { insteadOf } from "./elsewhere.js";
 import { type ConfigOf, camelCase, type OptionSpec, snakeCase } from "./option.js";
 
@@ -69,6 +70,8 @@ export function resolve<T extends Record<string, OptionSpec>>(
         ...parsed.error.issues.map((issue) => toIssue(keys[name] ?? name, issue, values[name], spec)),
       );
   }
+  if (issues.length === 0)
+    issues.push(...conflicts(config).map((issue) => ({ ...issue, path: keys[issue.path] ?? issue.path })));
   if (issues.length > 0) {
     const problems = issues.length === 1 ? "1 problem" : `${issues.length} problems`;
     throw new ConfigError("ERR_CONFIG", `${problems} in ${source}`, issues);

@@ -271,6 +271,10 @@ export const searchOptions = {
     ...training.eval_strategy,
     doc: "when validation rows are scored; at epoch a trial is scored at its end, and for the pruner after about 1/4 and 1/2 of its training, on a sample of the rows that costs 2 % of it",
   },
+  metric_for_best_model: {
+    ...training.metric_for_best_model,
+    doc: "what makes an evaluation the best, for load_best_model_at_end and early_stopping_patience; trials are chosen by accuracy, whichever it is",
+  },
   load_best_model_at_end: option(z.boolean().default(false), {
     kind: "boolean",
     group: "evaluation",

@@ -80,6 +80,17 @@ test("every problem at once", () => {
   `);
 });
 
+test("what two options say of each other", () => {
+  const given = { model: "m", train: "t", validation: "v", eval_strategy: "no" };
+  expect(
+    problems(() => resolve(trainOptions, { ...given, earlyStoppingPatience: 2 })),
+  ).toMatchInlineSnapshot(`
+    "1 problem in options
+      earlyStoppingPatience   expected evaluations to count, received eval_strategy no; eval_strategy epoch or steps"
+  `);
+  expect(resolve(trainOptions, given).config.evalStrategy).toBe("no");
+});
+
 test("what JSON has no word for is named all the same", () => {
   const wrong = { ...files, seed: 42n, learning_rate: Number.NaN };
   expect(problems(() => resolve(trainOptions, wrong as never))).toMatch(
