@@ -12,11 +12,14 @@ const HOLD_MS = 8;
  *       encode(row);
  *       await turn();
  *     }
+ *
+ * @param signal its reason is thrown where the loop turns: what aborts the work could be heard there only.
  */
-export function turns(): () => Promise<void> | undefined {
+export function turns(signal?: AbortSignal): () => Promise<void> | undefined {
   let last = performance.now();
   const pause = async () => {
     await setImmediate();
+    signal?.throwIfAborted();
     last = performance.now();
   };
   return () => (performance.now() - last < HOLD_MS ? undefined : pause());
@@ -33,8 +36,8 @@ export function atOnce<T>(work: Pieces<T>): T {
 }
 
 /** With the turns of `turns` between its pieces. */
-export async function inTurns<T>(work: Pieces<T>): Promise<T> {
-  const turn = turns();
+export async function inTurns<T>(work: Pieces<T>, signal?: AbortSignal): Promise<T> {
+  const turn = turns(signal);
   for (;;) {
     const piece = work.next();
     if (piece.done) return piece.value;

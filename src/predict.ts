@@ -91,6 +91,9 @@ export class Model implements AsyncDisposable {
   }
 
   /**
+   * `loadModel` with every option given.
+   *
+   * @internal
    * @throws ModelError, also when the folder is no trained classifier; ConfigError ERR_MAX_LENGTH, or ERR_POOLING when
    *   `pooling` is not what the classifier was trained on.
    */

@@ -60,7 +60,9 @@ export function compareArms(winner: ArmResult, baseline: ArmResult, options: Com
 }
 
 /** What is found of one baseline alone. */
-type Facts = Omit<Comparison, "verdict" | "rowTest"> & { readonly rowTest: ReturnType<typeof rowTest> };
+type Facts = Omit<Comparison, "verdict" | "rowTest"> & {
+  readonly rowTest: Omit<RowTest, "adjustedP" | "alpha">;
+};
 
 function* factsOf(
   winner: ArmResult,
@@ -98,7 +100,7 @@ function* factsOf(
     unpairedSeeds,
     difference,
     signFlip: { ...flips, smallestP: flips.exact ? Math.min(1, 2 / flips.count) : 1 / (flips.count + 1) },
-    rowTest: rowTest(d),
+    rowTest: yield* rowTest(d),
     dz: spread.sd !== null && spread.sd > 1e-12 ? spread.mean / spread.sd : null,
   };
   return { ...partial, costRatio: ratio(partial.winner.cost, partial.baseline.cost) };
@@ -110,13 +112,13 @@ function* factsOf(
  * away that they agree. Here a row's sum over seeds keeps its size and only its sign is flipped: exact for
  * exchangeable arms given the rows, and with one seed it is McNemar's exact test.
  */
-export function rowTest(d: readonly Int8Array[]): Omit<RowTest, "adjustedP" | "alpha"> {
+export function* rowTest(d: readonly Int8Array[]): Pieces<Omit<RowTest, "adjustedP" | "alpha">> {
   const rows = d[0]?.length ?? 0;
   const sums = new Int32Array(rows);
   for (const seed of d) for (let i = 0; i < rows; i += 1) sums[i]! += seed[i]!;
   const winnerRows = sums.filter((sum) => sum > 0).length;
   const baselineRows = sums.filter((sum) => sum < 0).length;
-  const p = integerSignFlipP(sums);
+  const p = yield* integerSignFlipP(sums);
   const sentence =
     `Of ${plural(rows, "test row")} the winner is more often right on ${winnerRows}, the baseline on ${baselineRows}` +
     ` (exact sign-flip test over rows, p = ${probability(p)}).`;

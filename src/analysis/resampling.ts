@@ -4,6 +4,7 @@
  * Bootstrap: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), ch. 13–14. Permutation p with Monte Carlo:
  * Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010): (b + 1)/(m + 1), never zero.
  */
+import type { Pieces } from "../event-loop.js";
 import { normalCdf, normalQuantile } from "./distributions.js";
 import type { Interval, PermutationTest } from "./findings.js";
 import type { Random } from "./random.js";
@@ -183,7 +184,7 @@ export function signFlipTest(differences: readonly number[], random: Random, cou
  * Exact two-sided sign-flip test for integers: the distribution of Σ ±|d_i| by convolution, O(n Σ|d|).
  * With every |d_i| = 1 it is the binomial of McNemar's exact test.
  */
-export function integerSignFlipP(differences: ArrayLike<number>): number {
+export function* integerSignFlipP(differences: ArrayLike<number>): Pieces<number> {
   const sizes: number[] = [];
   let observed = 0;
   for (let i = 0; i < differences.length; i += 1) {
@@ -202,6 +203,7 @@ export function integerSignFlipP(differences: ArrayLike<number>): number {
       chance[s + d]! += chance[s]!;
     }
     reach += d;
+    yield;
   }
   let p = 0;
   for (let s = 0; s <= total; s += 1) if (Math.abs(2 * s - total) >= Math.abs(observed)) p += chance[s]!;

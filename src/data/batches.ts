@@ -44,16 +44,31 @@ export function epochOrder(options: BatchOptions, epoch: number): Int32Array {
   return order;
 }
 
-/** Batches of the steps [from, to) of a run; the order of an epoch is made once. */
-export function* batches(options: BatchOptions, from: number, to: number): Generator<Int32Array> {
+/** The order of the present epoch, by seed: with a million rows it takes a tenth of a second to make. */
+export class EpochOrders {
+  readonly #last = new Map<number, { readonly epoch: number; readonly order: Int32Array }>();
+
+  /** @param options of one dataset, the seed apart. */
+  of(options: BatchOptions, epoch: number): Int32Array {
+    const last = this.#last.get(options.seed);
+    if (last?.epoch === epoch) return last.order;
+    const order = epochOrder(options, epoch);
+    this.#last.set(options.seed, { epoch, order });
+    return order;
+  }
+}
+
+/** Batches of the steps [from, to) of a run. */
+export function* batches(
+  options: BatchOptions,
+  from: number,
+  to: number,
+  orders = new EpochOrders(),
+): Generator<Int32Array> {
   const perEpoch = stepsPerEpoch(options.rows, options.batchSize);
-  let epoch = -1;
-  let order = new Int32Array(0);
   for (let step = from; step < to; step++) {
-    const wanted = Math.floor(step / perEpoch);
-    if (wanted !== epoch) [epoch, order] = [wanted, epochOrder(options, wanted) as Int32Array<ArrayBuffer>];
     const first = (step % perEpoch) * options.batchSize;
-    yield order.slice(first, first + options.batchSize);
+    yield orders.of(options, Math.floor(step / perEpoch)).slice(first, first + options.batchSize);
   }
 }
 

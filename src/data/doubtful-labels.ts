@@ -1,5 +1,6 @@
 /** Labels that nothing forbids but that are probably mistakes: a sentence each, null where there are none. */
-import { placeOf, textKey } from "./rows.js";
+import type { Pieces } from "../event-loop.js";
+import { type Keyed, placeOf } from "./rows.js";
 import { brief } from "./table.js";
 import type { Dataset } from "./types.js";
 
@@ -22,12 +23,13 @@ export function spellingNotice(train: Dataset, counts: ReadonlyMap<string, numbe
 }
 
 /** Texts (or pairs) of `train` whose rows do not agree on the label. */
-export function contradictionNotice(train: Dataset): string | null {
+export function* contradictionNotice({ dataset: train, keys }: Keyed): Pieces<string | null> {
   const firstRows = new Map<string, number>();
   const texts = new Set<string>();
   let first = "";
   for (const [row, example] of train.examples.entries()) {
-    const key = textKey(example);
+    yield;
+    const key = keys[row]!;
     const other = firstRows.get(key);
     if (other === undefined) firstRows.set(key, row);
     else if (String(train.examples[other]!.label) !== String(example.label)) {

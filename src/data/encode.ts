@@ -10,17 +10,18 @@ import type { Dataset, EncodedDataset, LabelMap } from "./types.js";
  *
  * @param labels    null leaves every label -1 (a set that is only predicted on).
  * @param maxLength tokens per row, special tokens included; at most the model's positions.
- * @throws DataError ERR_LABEL_UNKNOWN, ConfigError ERR_MAX_LENGTH.
+ * @throws DataError ERR_LABEL_UNKNOWN, ConfigError ERR_MAX_LENGTH; the signal's reason.
  */
 export async function encodeDataset(
   tokenizer: Tokenizer,
   dataset: Dataset,
   labels: LabelMap | null,
   maxLength: number,
+  signal?: AbortSignal,
 ): Promise<EncodedDataset> {
   const { examples } = dataset;
   const classes = labels ? encodeLabels(dataset, labels) : new Int32Array(examples.length).fill(-1);
-  const turn = turns();
+  const turn = turns(signal);
   const rows = new PackedRows();
   for (const { text, textB } of examples) {
     rows.add(tokenizer.encode(text, textB, maxLength));

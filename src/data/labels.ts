@@ -1,8 +1,9 @@
 /** Class names and their indices: the order of the logits. */
 import { DataError, type Issue } from "../errors.js";
+import type { Pieces } from "../event-loop.js";
 import { closest } from "./closest.js";
 import { contradictionNotice, spellingNotice } from "./doubtful-labels.js";
-import { placeOf } from "./rows.js";
+import { type Keyed, placeOf } from "./rows.js";
 import { brief } from "./table.js";
 import type { Dataset, LabelMap } from "./types.js";
 
@@ -65,9 +66,11 @@ function refuseBlanks(dataset: Dataset): void {
  * What a user should know of the classes, a sentence each: how many there are, always and first; labels that are
  * probably mistakes; which classes are not measured.
  *
+ * @param of the training rows.
  * @param others files that are scored.
  */
-export function classNotices(train: Dataset, others: readonly Dataset[], { names }: LabelMap): string[] {
+export function* classNotices(of: Keyed, others: readonly Dataset[], { names }: LabelMap): Pieces<string[]> {
+  const { dataset: train } = of;
   const rows = labelCounts(train);
   const counts = names.map((name) => rows.get(name) ?? 0);
   const [least, most] = counts.reduce(
@@ -82,7 +85,7 @@ export function classNotices(train: Dataset, others: readonly Dataset[], { names
       `${train.path}: ${single} of ${rows.size} classes have a single row: is label a column of ids, or exchanged with text?`,
     );
   }
-  for (const notice of [spellingNotice(train, rows), contradictionNotice(train)]) {
+  for (const notice of [spellingNotice(train, rows), yield* contradictionNotice(of)]) {
     if (notice) notices.push(notice);
   }
   for (const other of others) {

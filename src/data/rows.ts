@@ -1,4 +1,5 @@
 /** What a row is called, and what makes two rows the same. */
+import type { Pieces } from "../event-loop.js";
 import type { Dataset, Example } from "./types.js";
 
 /** "train.csv:12 (row 11)": the line, and the row counted from 1 without the header. */
@@ -7,4 +8,19 @@ export function placeOf(dataset: Dataset, row: number): string {
 }
 
 /** Equal where the text (or the pair) is. */
-export const textKey = (example: Example) => JSON.stringify([example.text, example.textB ?? null]);
+const textKey = (example: Example) => JSON.stringify([example.text, example.textB ?? null]);
+
+/** A file with what its rows are compared by, in their order. */
+export interface Keyed {
+  readonly dataset: Dataset;
+  readonly keys: readonly string[];
+}
+
+export function* keyed(dataset: Dataset): Pieces<Keyed> {
+  const keys: string[] = [];
+  for (const example of dataset.examples) {
+    keys.push(textKey(example));
+    yield;
+  }
+  return { dataset, keys };
+}

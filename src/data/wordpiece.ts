@@ -33,6 +33,8 @@ export class WordPiece {
   }
 
   #split(word: string): readonly number[] {
+    // A character is two units at most: what is much longer, as base64 in a text, need not be taken apart to be counted.
+    if (word.length > 2 * this.#maxChars) return [this.#unknown];
     const chars = Array.from(word);
     if (chars.length > this.#maxChars) return [this.#unknown];
     const pieces: number[] = [];

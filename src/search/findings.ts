@@ -40,6 +40,7 @@ export function layerTrial(record: TrialRecord, groups: readonly string[]): Laye
 }
 
 export interface FindingsInput {
+  readonly signal: AbortSignal;
   readonly config: SearchConfig;
   readonly task: Task;
   readonly trials: readonly TrialRecord[];
@@ -53,7 +54,7 @@ export interface FindingsInput {
 }
 
 export async function assembleFindings(input: FindingsInput): Promise<SearchFindings> {
-  const { config, task, winner, baseline, majority, notices } = input;
+  const { signal, config, task, winner, baseline, majority, notices } = input;
   const trials = input.trials.flatMap((record) => layerTrial(record, task.groups) ?? []);
   const paired = (seed: SeedResult) => winner.seeds.some((own) => own.seed === seed.seed);
   const rival = baseline?.seeds.some(paired) ? baseline : null;
@@ -91,8 +92,8 @@ export async function assembleFindings(input: FindingsInput): Promise<SearchFind
       },
     },
     trials,
-    layers: await inTurns(analyseInPieces(trials, { seed, context })),
-    comparisons: rival ? await inTurns(compareInPieces(winner, [rival], { seed })) : [],
+    layers: await inTurns(analyseInPieces(trials, { seed, context }), signal),
+    comparisons: rival ? await inTurns(compareInPieces(winner, [rival], { seed }), signal) : [],
     winner: rival ? null : summarise(winner, task.splits.test!.dataset.examples.length),
     majority,
     notices,

@@ -20,6 +20,7 @@ import { type ArmSearchOptions, searchArm } from "./arm-search.js";
 import { allDiverged, type Best, type Choice, choiceOf, noTrial } from "./choice.js";
 import { type FinalistOptions, retrain, seedKey } from "./finalists.js";
 import { assembleFindings } from "./findings.js";
+import { idleOptions } from "./idle-options.js";
 import { lanesOf } from "./lanes.js";
 import { changesTrials, trainingKey } from "./manifest.js";
 import { type ModelFile, modelDir, winnerModel } from "./model-file.js";
@@ -57,7 +58,7 @@ export async function runSearch(
   using _claim = await claimOutputDir(given.outputDir);
   await checkSearchTarget(given.outputDir);
   await checkTarget(modelDir(given), given.model);
-  await using task = await openTask(given);
+  await using task = await openTask(given, signal);
   const notify = (message: string) => emit({ type: "notice", message });
   task.notices.forEach(notify);
   const storage = given.storage ?? `sqlite:///${path.join(given.outputDir, "study.db")}`;
@@ -76,6 +77,7 @@ export async function runSearch(
       `Resumed with --force on ${at.slice(0, 10)} although ${changed.join(", ")} had changed${changed.some(changesTrials) ? ": trials before and after are compared as if nothing had" : ""}.`,
     );
 
+  idleOptions(config, task.splits.train.dataset.examples.length).forEach(notify);
   const lanes = lanesOf(config, task);
   let cache = NO_TOTALS.cache;
   // A choice that test has seen stays as it was: what is missing of its trials is not made up for.
@@ -170,10 +172,11 @@ export async function runSearch(
 
   clock.enter("analyse", 0);
   const findings = await assembleFindings({
-    ...{ config, task, winner, baseline, majority: largest, testReadAt, notices },
+    ...{ signal, config, task, winner, baseline, majority: largest, testReadAt, notices },
     trials: await layers.planned(),
     startedAt: ((await layers.userAttr(STARTED)) as string | undefined) ?? null,
   });
+  signal.throwIfAborted();
   clock.enter("write", 4);
   await writeOutputs(config.outputDir, findings, { winner: winner.rates, uniform: baseline?.rates ?? null });
   emit({ type: "saved", path: config.outputDir });

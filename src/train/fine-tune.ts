@@ -56,7 +56,7 @@ export async function runFineTune(
 ): Promise<TrainResult> {
   using _claim = await claimOutputDir(config.outputDir);
   await checkTarget(config.outputDir, config.model);
-  await using task = await openTask(config);
+  await using task = await openTask(config, signal);
   for (const message of [...task.notices, ...task.overlaps]) emit({ type: "notice", message });
   const rates = layerRates(task.groups, config);
   await using trainer = await Trainer.open(task, { ...config, inPlace: true }, [

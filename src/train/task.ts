@@ -6,7 +6,9 @@ import { encodeDataset } from "../data/encode.js";
 import { buildLabelMap, classNotices, labelMapOf } from "../data/labels.js";
 import { overlapNotice } from "../data/overlap.js";
 import { readDataset } from "../data/reader.js";
+import { type Keyed, keyed } from "../data/rows.js";
 import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
+import { inTurns, type Pieces } from "../event-loop.js";
 import { groupsOf } from "../models/bert.js";
 import { hashTensors } from "../models/hash.js";
 import { drawTensors, initialiseModel } from "../models/init.js";
@@ -54,9 +56,9 @@ export interface Task extends AsyncDisposable {
 }
 
 /**
- * @throws ModelError, DataError, ConfigError before anything is trained or written.
+ * @throws ModelError, DataError, ConfigError before anything is trained or written; the signal's reason when it aborts.
  */
-export async function openTask(options: TaskOptions): Promise<Task> {
+export async function openTask(options: TaskOptions, signal?: AbortSignal): Promise<Task> {
   const {
     folder: whole,
     tokenizer,
@@ -64,7 +66,10 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     notices: ofFolder,
   } = await openFolder({ ...options, classifier: "optional" });
   const { tensors: _, ...folder } = whole;
-  const read = (file: string) => readDataset(file, { requireLabels: true });
+  const read = (file: string) => {
+    signal?.throwIfAborted();
+    return readDataset(file, { requireLabels: true });
+  };
   const datasets = {
     train: await read(options.train),
     validation: await read(options.validation),
@@ -73,9 +78,14 @@ export async function openTask(options: TaskOptions): Promise<Task> {
   const labels = labelsOf(folder, datasets.train);
   const encoded = {} as Record<SplitName, EncodedDataset>;
   for (const [name, dataset] of Object.entries(datasets))
-    encoded[name as SplitName] = await encodeDataset(tokenizer, dataset, labels, maxLength);
-  const notices = [...ofFolder, ...dataNotices(datasets, encoded, labels, maxLength)];
-  const modelHash = await hashTensors(whole.tensors.values());
+    encoded[name as SplitName] = await encodeDataset(tokenizer, dataset, labels, maxLength, signal);
+  const keys = {} as Keys;
+  for (const [name, dataset] of Object.entries(datasets))
+    keys[name as SplitName] = await inTurns(keyed(dataset), signal);
+  const notices = [...ofFolder, ...(await inTurns(dataNotices(keys, encoded, labels, maxLength), signal))];
+  const overlaps = await inTurns(overlapsOf(keys), signal);
+  const modelHash = await hashTensors(whole.tensors.values(), signal);
+  signal?.throwIfAborted();
   const { tensors, initialised, notice } = initialiseModel(whole, labels.names, options.seed);
   const native = await NativeModel.create(
     { ...coreSpec(folder, labels.names.length, options), ...coreCacheBudget(options) },
@@ -94,7 +104,7 @@ export async function openTask(options: TaskOptions): Promise<Task> {
     maxLength,
     splits,
     notices: notice ? [notice, ...notices] : notices,
-    overlaps: overlapsOf(datasets),
+    overlaps,
     initialFor(seed) {
       return tensorMap(drawTensors(folder, labels.names, initialised, seed));
     },
@@ -129,25 +139,28 @@ function labelsOf(folder: Pick<ModelFolder, "labels">, train: Dataset): LabelMap
   return own && fromRows.names.every((name) => own.includes(name)) ? labelMapOf(own) : fromRows;
 }
 
-function dataNotices(
-  datasets: Partial<Record<SplitName, Dataset>> & { readonly train: Dataset },
+type Keys = Record<"train" | "validation", Keyed> & { test?: Keyed };
+
+function* dataNotices(
+  keys: Keys,
   encoded: Partial<Record<SplitName, EncodedDataset>>,
   labels: LabelMap,
   maxLength: number,
-): string[] {
-  const { train, ...others } = datasets;
-  const notices = classNotices(train, Object.values(others), labels);
+): Pieces<string[]> {
+  const { train, ...others } = keys;
+  const scored = Object.values(others).map(({ dataset }) => dataset);
+  const notices = yield* classNotices(train, scored, labels);
   for (const [name, { truncated }] of Object.entries(encoded)) {
     if (truncated > 0)
       notices.push(
-        `${datasets[name as SplitName]!.path}: ${truncated} texts were cut at ${maxLength} tokens`,
+        `${keys[name as SplitName]!.dataset.path}: ${truncated} texts were cut at ${maxLength} tokens`,
       );
   }
-  for (const dataset of Object.values(datasets)) notices.push(...dataset.notices);
+  for (const dataset of [train.dataset, ...scored]) notices.push(...dataset.notices);
   return notices;
 }
 
-function overlapsOf({ train, validation, test }: Partial<Record<SplitName, Dataset>>): string[] {
+function* overlapsOf({ train, validation, test }: Keys): Pieces<string[]> {
   const memory = "what is measured on them is memory";
   const choice = "a choice made on them looks better than it is when they are scored again";
   const pairs = [
@@ -155,7 +168,10 @@ function overlapsOf({ train, validation, test }: Partial<Record<SplitName, Datas
     [train, test, memory],
     [validation, test, choice],
   ] as const;
-  return pairs.flatMap(
-    ([earlier, other, so]) => (earlier && other && overlapNotice(earlier, other, so)) || [],
-  );
+  const notices: string[] = [];
+  for (const [earlier, other, so] of pairs) {
+    const notice = other ? yield* overlapNotice(earlier, other, so) : null;
+    if (notice) notices.push(notice);
+  }
+  return notices;
 }

@@ -2,7 +2,7 @@
  * Trains K configurations together, as the lanes of one session. The loop, the pace, the evaluations and every decision
  * are here; the arithmetic is the core's. Each lane ends as it would alone: lanes share time, never values.
  */
-import { type BatchOptions, batches, numSteps, stepsPerEpoch } from "../data/batches.js";
+import { type BatchOptions, batches, EpochOrders, numSteps, stepsPerEpoch } from "../data/batches.js";
 import type { LaneSpec } from "../native/contract.js";
 import type { NativeSession } from "../native/session.js";
 import { type Evaluation, Lane, type LaneEnd, type LaneOptions, type StoppingOptions } from "./lane.js";
@@ -85,6 +85,7 @@ export class Trainer implements AsyncDisposable {
   readonly #rungs: readonly number[];
   readonly #lanes: readonly Lane[];
   readonly #costs: readonly LaneCost[];
+  readonly #orders = new EpochOrders();
   #step = 0;
   #totals = NO_TOTALS;
 
@@ -236,7 +237,7 @@ export class Trainer implements AsyncDisposable {
     const active = this.#lanes.flatMap((lane, i) => (lane.active ? [i] : []));
     const seeds = new Set(active.map((i) => this.#lanes[i]!.dataSeed));
     const lists = (seeds.size === 1 ? active.slice(0, 1) : active).map((i) => [
-      ...batches(this.#batchOptions(this.#lanes[i]!), this.#step, this.#step + steps),
+      ...batches(this.#batchOptions(this.#lanes[i]!), this.#step, this.#step + steps, this.#orders),
     ]);
     const factors = Array.from({ length: steps }, (_, s) =>
       scheduleFactor(this.options.lrSchedulerType, this.#step + s, this.totalSteps, this.#warm),

@@ -54,6 +54,21 @@ test("a turn once 8 ms of work have passed since the last, none before", async (
   }
 });
 
+test("an abort is heard at the next turn", async () => {
+  const controller = new AbortController();
+  setImmediate(() => controller.abort(new Error("enough")));
+  const slow = {
+    encode() {
+      work(1);
+      return { ids: [1], types: [0], truncated: false };
+    },
+  } as unknown as Tokenizer;
+  const dataset = datasetOfTexts(Array(10_000).fill("text"));
+  const begin = performance.now();
+  await expect(encodeDataset(slow, dataset, null, 8, controller.signal)).rejects.toThrow("enough");
+  expect(performance.now() - begin).toBeLessThan(5_000); // of 10 s
+});
+
 test("tokenising a dataset and hashing a model's worth of bytes leave turns", async () => {
   const slow = {
     encode() {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type BatchOptions, batches, epochOrder, numSteps } from "../../../src/data/batches.js";
+import { type BatchOptions, batches, EpochOrders, epochOrder, numSteps } from "../../../src/data/batches.js";
 
 const options: BatchOptions = { rows: 103, batchSize: 10, strategy: "random", seed: 42 };
 
@@ -17,6 +17,17 @@ test("any step can be asked for alone: resuming in mid-epoch gives the same batc
   for (const from of [0, 1, 10, 11, 25, 39])
     expect([...batches(options, from, 40)]).toEqual(whole.slice(from));
   expect(whole.flatMap((_, step) => [...batches(options, step, step + 1)])).toEqual(whole);
+});
+
+test("the order of an epoch is made once for each seed, however the steps are asked for", () => {
+  const orders = new EpochOrders();
+  const other = { ...options, seed: 7 };
+  const first = orders.of(options, 0);
+  expect(orders.of(other, 0)).toEqual(epochOrder(other, 0));
+  expect(orders.of(options, 0)).toBe(first);
+  expect(orders.of(options, 1)).toEqual(epochOrder(options, 1));
+  const asked = Array.from({ length: 40 }, (_, step) => [...batches(options, step, step + 1, orders)]).flat();
+  expect(asked).toEqual([...batches(options, 0, 40)]);
 });
 
 test("seed and epoch change the order, nothing else does", () => {

@@ -2,7 +2,9 @@
 import { createHash } from "node:crypto";
 import { DatasetBuilder } from "../../../src/data/dataset-builder.js";
 import type { ReadOptions } from "../../../src/data/reader.js";
+import { type Keyed, keyed } from "../../../src/data/rows.js";
 import type { Dataset } from "../../../src/data/types.js";
+import { atOnce } from "../../../src/event-loop.js";
 
 /**
  * A dataset from rows in memory, checked as a file's rows are.
@@ -23,3 +25,5 @@ export function datasetOf(
   }
   return builder.finish(hash.digest("hex"));
 }
+
+export const keyedOf = (dataset: Dataset): Keyed => atOnce(keyed(dataset));

@@ -7,7 +7,8 @@ import {
   encodeLabels,
   labelMapOf,
 } from "../../../src/data/labels.js";
-import { datasetOf } from "./dataset-of.js";
+import { atOnce } from "../../../src/event-loop.js";
+import { datasetOf, keyedOf } from "./dataset-of.js";
 
 const set = (...labels: (string | number)[]) => named("train.csv", ...labels);
 
@@ -91,7 +92,7 @@ describe("what is said of the classes", () => {
   const notices = (train: (string | number)[], ...others: (string | number)[][]) => {
     const rows = set(...train);
     const files = others.map((labels, i) => named(["dev.csv", "test.csv"][i]!, ...labels));
-    return classNotices(rows, files, buildLabelMap(rows));
+    return atOnce(classNotices(keyedOf(rows), files, buildLabelMap(rows)));
   };
 
   test("how many there are, and their rows", () => {
@@ -99,7 +100,7 @@ describe("what is said of the classes", () => {
     expect(notices([0, 1, 1, 0], [0, "1"])).toEqual(["2 classes, 2 training rows each"]);
     // The folder's own classes, of which training may have some only.
     const rows = set("a", "a", "b", "b");
-    expect(classNotices(rows, [rows], labelMapOf(["a", "b", "c"]))).toEqual([
+    expect(atOnce(classNotices(keyedOf(rows), [rows], labelMapOf(["a", "b", "c"])))).toEqual([
       "3 classes, 0 to 2 training rows each",
     ]);
   });
@@ -132,7 +133,7 @@ describe("labels that are probably mistakes", () => {
       rows.map(([text, label]) => ({ text, label })),
       { requireLabels: true },
     );
-    return classNotices(train, [], buildLabelMap(train)).slice(1);
+    return atOnce(classNotices(keyedOf(train), [], buildLabelMap(train))).slice(1);
   };
 
   test("spellings of one word: case, Unicode forms", () => {

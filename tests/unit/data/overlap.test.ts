@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { overlapNotice } from "../../../src/data/overlap.js";
-import { datasetOf } from "./dataset-of.js";
+import type { Dataset } from "../../../src/data/types.js";
+import { atOnce } from "../../../src/event-loop.js";
+import { datasetOf, keyedOf } from "./dataset-of.js";
 
 const set = (name: string, rows: readonly (readonly [string, string])[]) =>
   datasetOf(
@@ -9,14 +11,17 @@ const set = (name: string, rows: readonly (readonly [string, string])[]) =>
     { requireLabels: true },
   );
 
+const notice = (earlier: Dataset, other: Dataset, so: string) =>
+  atOnce(overlapNotice(keyedOf(earlier), keyedOf(other), so));
+
 test("rows of validation that are in train are noticed", () => {
   const train = set("train", [
     ["a", "x"],
     ["b", "y"],
   ]);
-  expect(overlapNotice(train, set("dev", [["c", "x"]]), "so")).toBeNull();
+  expect(notice(train, set("dev", [["c", "x"]]), "so")).toBeNull();
   expect(
-    overlapNotice(
+    notice(
       train,
       set("dev", [
         ["c", "x"],

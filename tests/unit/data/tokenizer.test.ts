@@ -50,6 +50,23 @@ test("longest pieces first, unknown words whole; the file's padding and truncati
   });
 });
 
+test("a word is as long as its characters are many, not their units", async () => {
+  const { model } = tiny() as { model: object };
+  const tokenizer = await load(
+    tiny({
+      model: {
+        ...model,
+        max_input_chars_per_word: 3,
+        vocab: { "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "\u{1d400}": 4, "##\u{1d400}": 5 },
+      },
+    }),
+  );
+  const ids = (text: string) => tokenizer.encode(text, undefined, 99).ids;
+  expect(ids("\u{1d400}".repeat(3))).toEqual([2, 4, 5, 5, 3]);
+  expect(ids("\u{1d400}".repeat(4))).toEqual([2, 1, 3]);
+  expect(ids("x".repeat(3_000_000))).toEqual([2, 1, 3]);
+});
+
 // The ids are those of AutoTokenizer of transformers 5.18 for the same files.
 describe("as AutoTokenizer reads a BERT tokenizer", () => {
   const words = [

@@ -62,3 +62,21 @@ test("texts are cut at maxLength, which is said", async () => {
   expect(Array.from(task.splits.train.encoded.offsets)).toEqual([0, 4, 8, 11]);
   expect(task.notices).toContain(`${train}: 1 texts were cut at 4 tokens`);
 });
+
+test("an abort while a task is made: the signal's reason, whenever it comes", async () => {
+  const train = write("abort.csv", [
+    "text,label",
+    ...Array.from({ length: 3_000 }, (_, i) => `red cat ${i},${i % 2}`),
+  ]);
+  const { config } = resolve(trainOptions, {
+    model: at("model"),
+    train,
+    validation: train,
+    outputDir: at("out"),
+  });
+  await expect(openTask(config, AbortSignal.abort(new Error("before")))).rejects.toThrow("before");
+  const controller = new AbortController();
+  const opening = openTask(config, controller.signal);
+  setImmediate(() => controller.abort(new Error("meanwhile")));
+  await expect(opening).rejects.toThrow("meanwhile");
+});
