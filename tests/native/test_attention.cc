@@ -53,6 +53,8 @@ void for_problems(const std::function<void(const Draw&)>& body) {
         const int heads = H, depth = D;
         body([=](uint64_t seed) { return std::make_shared<Problem>(lengths, heads, depth, mode & 1, mode & 2 ? 0.1f : 0.0f, seed); });
       }
+  // Over 2^18 rows of scores, so the counters of their masks pass 2^32.
+  body([](uint64_t seed) { return std::make_shared<Problem>(std::vector<int>(5500, 4), 12, 8, false, 0.1f, seed); });
   // More than 512 keys: fewer queries at a time.
   body([](uint64_t seed) { return std::make_shared<Problem>(std::vector<int>{515, 3}, 1, 8, false, 0.1f, seed); });
 }

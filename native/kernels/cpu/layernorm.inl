@@ -23,6 +23,7 @@ static void layernorm_forward(float* y, float* z, float* mean, float* rstd, cons
     float* buffer = static_cast<float*>(pool.scratch(thread, sizeof(float) * Masks::room(C)));
     for (int t = task * kNormRows; t < imin(T, (task + 1) * kNormRows); ++t) {
       const ptrdiff_t row = ptrdiff_t(t) * C;
+      // Pointers of the row in locals, here and below: those of the lambda would be read again after every store.
       const float *in = x + row, *add_to = residual ? residual + row : nullptr;
       float* value = z ? z + row : y + row;
       const float* factor = masks.has_inner ? dropout_factors(buffer, masks.inner, uint64_t(row), C) : nullptr;
