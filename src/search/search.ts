@@ -62,8 +62,8 @@ export async function runSearch(
   const notify = (message: string) => emit({ type: "notice", message });
   task.notices.forEach(notify);
   const storage = given.storage ?? `sqlite:///${path.join(given.outputDir, "study.db")}`;
+  await using store = await SqliteStore.open(storage, signal);
   signal.throwIfAborted(); // before there is a study that the next call would have to resume
-  await using store = await SqliteStore.open(storage);
   using studies = await openStudies(store, task, given, notify);
   const { layers, uniform, config, manifest } = studies;
   const notices: ReportNotice[] = task.notices.map((text) => ({ tone: "info", text }));

@@ -43,31 +43,42 @@ function sqlitePath(url: string): string {
 /**
  * Opens or creates the file. One that is not a study of this schema is left exactly as it was.
  *
- * @throws StoreError ERR_STORE_OPEN, ERR_STORE_NOT_A_STUDY, ERR_STORE_SCHEMA, ERR_STORE_CORRUPT, ERR_STORE_BUSY.
+ * @throws StoreError ERR_STORE_OPEN, ERR_STORE_NOT_A_STUDY, ERR_STORE_SCHEMA, ERR_STORE_CORRUPT, ERR_STORE_BUSY; the signal's reason.
  */
-export async function openDatabase(url: string): Promise<Database> {
+export async function openDatabase(url: string, signal?: AbortSignal): Promise<Database> {
   const file = path.resolve(sqlitePath(url));
   let database: Database | undefined;
+  const open = () => {
+    const Libsql = createRequire(import.meta.url)("libsql") as new (file: string) => Database;
+    database = new Libsql(file);
+    database.pragma(`busy_timeout = ${BLOCK_MS}`);
+  };
+  // Any of them may find the file locked; those before it are not done again.
+  const steps = [
+    open,
+    () => checkSchema(database!, url),
+    () => checkPages(database!, url),
+    () => database!.pragma("journal_mode = WAL"),
+    () => database!.pragma("synchronous = FULL"),
+  ];
   try {
-    const db = await whenFree(url, () => {
-      const Libsql = createRequire(import.meta.url)("libsql") as new (file: string) => Database;
-      return new Libsql(file);
-    });
-    database = db;
-    db.pragma(`busy_timeout = ${BLOCK_MS}`);
-    await whenFree(url, () => checkSchema(db, url));
-    await whenFree(url, () => checkPages(db, url));
-    await whenFree(url, () => db.pragma("journal_mode = WAL"));
-    db.pragma("synchronous = FULL");
-    return db;
-  } catch (cause) {
+    const allSteps = () => {
+      for (; steps.length > 0; steps.shift()) steps[0]!();
+    };
+    await whenFree(url, allSteps, signal);
+    return database!;
+  } catch (error) {
     database?.close();
-    throw cause instanceof StoreError ? cause : storeFault(url, cause);
+    throw error;
   }
 }
 
-/** A locked file is waited for without blocking the process: a lock may be held for as long as another one's disk takes. */
-export async function whenFree<T>(url: string, work: () => T): Promise<T> {
+/**
+ * A locked file is waited for without blocking the process: a lock may be held for as long as another one's disk takes.
+ *
+ * @throws StoreError as `storeFault` has it, ERR_STORE_BUSY after a minute; what `work` throws on purpose; the signal's reason.
+ */
+export async function whenFree<T>(url: string, work: () => T, signal?: AbortSignal): Promise<T> {
   const started = performance.now();
   for (;;) {
     try {
@@ -77,6 +88,7 @@ export async function whenFree<T>(url: string, work: () => T): Promise<T> {
       if (!isBusy(cause) || performance.now() - started > BUSY_MS) throw storeFault(url, cause);
     }
     await setTimeout(5 + 45 * Math.random());
+    signal?.throwIfAborted();
   }
 }
 
@@ -142,7 +154,7 @@ export function inTransaction<T>(db: Database, begin: string, work: (db: Databas
   }
 }
 
-const isBusy = (cause: unknown) => /BUSY|locked/i.test(faultText(cause));
+const isBusy = (cause: unknown) => /SQLITE_(BUSY|LOCKED)|database( table)? is locked/.test(faultText(cause));
 
 function faultText(cause: unknown): string {
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };

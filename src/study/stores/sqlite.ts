@@ -34,8 +34,8 @@ export class SqliteStore implements Store {
   }
 
   /** @throws StoreError as `openDatabase`. */
-  static async open(url: string): Promise<SqliteStore> {
-    return new SqliteStore(url, await openDatabase(url));
+  static async open(url: string, signal?: AbortSignal): Promise<SqliteStore> {
+    return new SqliteStore(url, await openDatabase(url, signal));
   }
 
   async createStudy({
