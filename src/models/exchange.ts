@@ -1,5 +1,6 @@
 /** Several files of a folder replaced together: staged beside each other, then moved in as one step that can be taken back. */
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { PermafrostError } from "../errors.js";
@@ -38,7 +39,7 @@ export async function replaceFiles(
     stage = place;
     await write(stage);
     await moveInto(stage, target, options);
-    await clearLeft(target);
+    await clearLeft(base, target, options);
   } catch (error) {
     throw asWriteError(error, dir);
   } finally {
@@ -64,14 +65,32 @@ const stuckIn = (aside: string, cause: unknown) =>
 /** What is done is not undone because a folder stays: on Windows and NFS an open file keeps it. */
 const clear = (folder: string) => rm(folder, { recursive: true, force: true }).catch(() => {});
 
-/** Folders of killed runs; a run at work has none here, as its target is claimed by another. */
-async function clearLeft(target: string): Promise<void> {
-  const base = path.basename(target);
-  const isLeft = (name: string) =>
-    name.startsWith(`.${base}.`) && /^[0-9a-f]{8}(\.old)?\.tmp$/.test(name.slice(base.length + 2));
-  for (const place of [target, path.dirname(target)])
-    for (const name of await readdir(place).catch(() => []))
-      if (isLeft(name)) await clear(path.join(place, name));
+/**
+ * Stages that killed runs left in `base`, and sets of old files that the new ones have taken the place of. One without `last`, where
+ * it has files at all, is of another exchange.
+ */
+async function clearLeft(base: string, target: string, { last }: ExchangeOptions): Promise<void> {
+  for (const { name, old } of await leftIn(base, target)) {
+    const files = old ? await readdir(path.join(base, name)).catch(() => []) : [];
+    if (files.length === 0 || files.includes(last)) await clear(path.join(base, name));
+  }
+}
+
+async function leftIn(base: string, target: string): Promise<{ name: string; old: boolean }[]> {
+  const prefix = `.${path.basename(target)}.`;
+  const names = await readdir(base).catch(() => []);
+  return names.flatMap((name) => {
+    const left = name.startsWith(prefix) && /^[0-9a-f]{8}(\.old)?\.tmp$/.exec(name.slice(prefix.length));
+    return left ? [{ name, old: left[1] !== undefined }] : [];
+  });
+}
+
+/** Where a run that was killed while it exchanged the files of `dir` left the old `last`; null where none was. */
+export async function leftBehind(dir: string, last: string): Promise<string | null> {
+  const target = path.resolve(dir);
+  for (const { name, old } of await leftIn(target, target))
+    if (old && existsSync(path.join(target, name, last))) return path.join(dir, name);
+  return null;
 }
 
 async function moveInto(stage: string, target: string, options: ExchangeOptions): Promise<void> {

@@ -13,7 +13,10 @@ import { INDEX_FILE, WEIGHTS_FILE } from "./weights.js";
 
 export interface SaveOptions {
   /** What was trained from: its config.json is kept key by key, its companions as they are, but for `model_max_length`. */
-  readonly source: Pick<ModelFolder, "path" | "config" | "rawConfig" | "pooling" | "companions">;
+  readonly source: Pick<ModelFolder, "path" | "config" | "rawConfig" | "pooling"> & {
+    /** As `readCompanions` has them. */
+    readonly companions: ReadonlyMap<string, Uint8Array>;
+  };
   /** Every tensor of the model, by our names (without `bert.`). */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Tokens that training cut texts at: what prediction cuts them at by itself, here and in transformers. */

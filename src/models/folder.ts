@@ -4,8 +4,8 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { type Issue, ModelError } from "../errors.js";
 import { turns } from "../event-loop.js";
-import { readCompanions } from "./companions.js";
 import { configError, show } from "./config.js";
+import { leftBehind } from "./exchange.js";
 import { type Family, familyOf } from "./families.js";
 import { labelNames } from "./label-names.js";
 import type { BertConfig, ModelFolder, Pooling, Tensor } from "./types.js";
@@ -58,7 +58,6 @@ export async function loadModelFolder(dir: string, options: LoadOptions = {}): P
       labels,
       pooling,
       maxLength: maxLengthOf(rawConfig, file),
-      companions: await readCompanions(dir),
       notices,
     };
   } finally {
@@ -91,11 +90,15 @@ async function readConfig(dir: string): Promise<Readonly<Record<string, unknown>
     value = JSON.parse(await readFile(file, "utf8"));
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const left = missing ? await leftBehind(dir, "config.json") : null;
     const issue = {
       path: "config.json",
       expected: "JSON",
       received: missing ? "no such file" : (cause as Error).message,
       ...(missing ? didYouMean(path.join(dir, "model")) : {}),
+      ...(left
+        ? { hint: `a run was killed while it saved here; files of the model before it are in ${left}` }
+        : {}),
     };
     throw new ModelError("ERR_CONFIG", `${dir}: no usable config.json`, [issue], { cause });
   }

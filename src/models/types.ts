@@ -43,8 +43,6 @@ export interface ModelFolder {
   readonly pooling: Pooling;
   /** Tokens its training cut texts at (`permafrost_max_length` of config.json); null when config.json does not say. */
   readonly maxLength: number | null;
-  /** Tokenizer files and licence as they were when the model was read, by name: the folder may be gone when it is saved. */
-  readonly companions: ReadonlyMap<string, Uint8Array>;
   /** Human-readable notices: tensors in the file that are not used, auto_map ignored, NaN in weights, … */
   readonly notices: readonly string[];
 }

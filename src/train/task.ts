@@ -10,6 +10,8 @@ import { type Keyed, keyed } from "../data/rows.js";
 import type { Dataset, EncodedDataset, LabelMap } from "../data/types.js";
 import { inTurns, type Pieces } from "../event-loop.js";
 import { groupsOf } from "../models/bert.js";
+import { readCompanions } from "../models/companions.js";
+import type { SaveOptions } from "../models/export.js";
 import { hashTensors } from "../models/hash.js";
 import { drawTensors, initialiseModel } from "../models/init.js";
 import type { ModelFolder, Tensor } from "../models/types.js";
@@ -36,8 +38,8 @@ export interface TaskOptions extends FolderOptions, MachineOptions {
 
 /** A model and its data, ready to train. Disposing it frees the core's memory. */
 export interface Task extends AsyncDisposable {
-  /** Without its weights, which the core has. */
-  readonly folder: Omit<ModelFolder, "tensors">;
+  /** Without its weights, which the core has; with what goes beside a trained model, as it may be gone from there by then. */
+  readonly folder: Omit<ModelFolder, "tensors"> & SaveOptions["source"];
   /** sha256 of the folder's weights, hex: `hashTensors`. */
   readonly modelHash: string;
   readonly native: NativeModel;
@@ -56,7 +58,7 @@ export interface Task extends AsyncDisposable {
 }
 
 /**
- * @throws ModelError, DataError, ConfigError before anything is trained or written; the signal's reason when it aborts.
+ * @throws ModelError, DataError, ConfigError before anything is trained or written; the signal's reason, between files and rows.
  */
 export async function openTask(options: TaskOptions, signal?: AbortSignal): Promise<Task> {
   const {
@@ -65,7 +67,8 @@ export async function openTask(options: TaskOptions, signal?: AbortSignal): Prom
     maxLength,
     notices: ofFolder,
   } = await openFolder({ ...options, classifier: "optional" });
-  const { tensors: _, ...folder } = whole;
+  const { tensors: _, ...rest } = whole;
+  const folder = { ...rest, companions: await readCompanions(whole.path) };
   const read = (file: string) => {
     signal?.throwIfAborted();
     return readDataset(file, { requireLabels: true });

@@ -13,6 +13,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { PermafrostError } from "../../../src/errors.js";
 import { writeAtomic, writeFileAtomic, writeJsonAtomic } from "../../../src/models/atomic.js";
 import { type CardData, modelCard } from "../../../src/models/card.js";
+import { readCompanions } from "../../../src/models/companions.js";
 import { replaceFiles } from "../../../src/models/exchange.js";
 import { type SaveOptions, saveModelFolder } from "../../../src/models/export.js";
 import { loadModelFolder } from "../../../src/models/folder.js";
@@ -43,7 +44,7 @@ const card: CardData = {
 };
 const LABELS = ["no", 'say "yes"'];
 
-async function trained(pooling: Pooling = "cls"): Promise<SaveOptions> {
+async function trained(pooling: Pooling = "cls"): Promise<SaveOptions & { readonly source: ModelFolder }> {
   const dir = path.join(base, "source");
   await tinyFolder(dir, {
     torch_dtype: "float16",
@@ -55,7 +56,7 @@ async function trained(pooling: Pooling = "cls"): Promise<SaveOptions> {
   writeFileSync(path.join(dir, "tokenizer.json"), '{ "kept": "as is" }\n');
   writeFileSync(path.join(dir, "vocab.txt"), "a\nb\n");
   writeFileSync(path.join(dir, "tokenizer_config.json"), '{ "model_max_length": 512, "own_key": true }');
-  const source = await loadModelFolder(dir, { pooling });
+  const source = { ...(await loadModelFolder(dir, { pooling })), companions: await readCompanions(dir) };
   const { tensors } = initialiseModel(source, LABELS, 1);
   return { source, tensors, labels: LABELS, maxLength: 12, card };
 }
@@ -179,7 +180,7 @@ describe("stopped while it replaces a folder", () => {
 
   async function save(out: string, { names, seed, beside }: typeof first | typeof second): Promise<void> {
     const options = await trained();
-    const { tensors } = initialiseModel(options.source as ModelFolder, names, seed);
+    const { tensors } = initialiseModel(options.source, names, seed);
     await saveModelFolder(out, { ...options, tensors, labels: names, beside });
   }
 
@@ -254,6 +255,7 @@ test("killed at any rename: the folder is known for ours, and the next model fin
   }
   expect(renames).toBeGreaterThan(10);
   const whole = readdirSync(out);
+  let refused = 0;
   for (let at = 0; at < renames; at++) {
     const place = path.join(killed, String(at));
     const model = path.join(place, "model");
@@ -262,12 +264,28 @@ test("killed at any rename: the folder is known for ours, and the next model fin
       `${at}`,
     ).toBe(true);
     await checkTarget(model, path.join(base, "source"));
-    mkdirSync(path.join(place, ".model.0123abcd.tmp")); // of a first model
-    mkdirSync(path.join(place, ".model.tmp")); // anybody's
+    const loaded = await loadModelFolder(model).catch((error: Error) => error.message);
+    // Before the first file went it is the old model; then it is none, and the error says where its files are.
+    if (typeof loaded === "string") {
+      expect(loaded, `${at}`).toMatch(/killed while it saved here; .* in .*\.model\.[0-9a-f]{8}\.old\.tmp$/);
+      refused++;
+    }
+    const reports = path.join(model, ".model.0123abcd.old.tmp"); // of another exchange, as that of a search's reports
+    mkdirSync(reports);
+    writeFileSync(path.join(reports, "report.json"), "{}");
     await saveModelFolder(model, { ...(await trained()), beside: { ...beside, "test.json": null } });
-    expect(readdirSync(model), `${at}`).toEqual(whole);
-    expect(readdirSync(place), `${at}`).toEqual([".model.tmp", "model"]);
+    expect(readdirSync(model), `${at}`).toEqual([path.basename(reports), ...whole]);
+    expect(readdirSync(place), `${at}`).toEqual(["model"]);
   }
+  expect(refused).toBe(renames - 1);
+});
+
+test("what was left beside a first model goes with the next one", async () => {
+  const place = path.join(base, "first model");
+  for (const name of [".model.0123abcd.tmp", ".model.tmp", ".model2.0123abcd.tmp"])
+    mkdirSync(path.join(place, name), { recursive: true });
+  await saveModelFolder(path.join(place, "model"), await trained());
+  expect(readdirSync(place).sort()).toEqual([".model.tmp", ".model2.0123abcd.tmp", "model"]);
 });
 
 test("files that cannot be moved back either are kept, and the error names where", async () => {

@@ -13,7 +13,6 @@ const folder = (labels: readonly string[] | null, hidden = 8): ModelFolder => ({
   labels,
   pooling: "cls",
   maxLength: null,
-  companions: new Map(),
   notices: [],
 });
 
