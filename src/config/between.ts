@@ -1,9 +1,12 @@
-/** What options say of each other, once each is right by itself. */
+/** What options say of each other. */
 import type { Issue } from "../errors.js";
 import { camelCase } from "./option.js";
 
-/** @param config by camelCase names, whichever command's. @returns issues whose paths are names of options. */
-export function conflicts(config: Readonly<Record<string, unknown>>): Issue[] {
+/**
+ * @param config by camelCase names, whichever command's; without those that are wrong by themselves.
+ * @returns issues with the options' own names, in the path as in the text.
+ */
+export function conflicts(config: Readonly<Record<string, unknown>>): (Issue & { readonly hint: string })[] {
   const value = (name: string) => config[camelCase(name)];
   if (value("early_stopping_patience") === undefined || value("eval_strategy") !== "no") return [];
   return [

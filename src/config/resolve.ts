@@ -70,8 +70,16 @@ export function resolve<T extends Record<string, OptionSpec>>(
         ...parsed.error.issues.map((issue) => toIssue(keys[name] ?? name, issue, values[name], spec)),
       );
   }
-  if (issues.length === 0)
-    issues.push(...conflicts(config).map((issue) => ({ ...issue, path: keys[issue.path] ?? issue.path })));
+  for (const { path, ...issue } of conflicts(config)) {
+    const key = keys[path] ?? path;
+    const inWords = (text: string) => spelledIn(text, table, spellingOf(key, spell));
+    issues.push({
+      path: key,
+      expected: issue.expected,
+      received: inWords(issue.received),
+      hint: inWords(issue.hint),
+    });
+  }
   if (issues.length > 0) {
     const problems = issues.length === 1 ? "1 problem" : `${issues.length} problems`;
     throw new ConfigError("ERR_CONFIG", `${problems} in ${source}`, issues);
@@ -99,9 +107,13 @@ function unknownOption(
 ): Issue {
   const near = closest(snakeCase(key), Object.keys(table));
   const said = insteadOf(table, snakeCase(key)) ?? (near && `did you mean ${near}?`);
-  const hint = said?.replace(/\w+/g, (word) => (Object.hasOwn(table, word) ? spelled(word) : word));
+  const hint = said && spelledIn(said, table, spelled);
   return { path: key, expected: "a known option", received: "an unknown one", ...(hint ? { hint } : {}) };
 }
+
+/** Names of options in a sentence as they are spelled elsewhere. */
+const spelledIn = (text: string, table: Record<string, OptionSpec>, spelled: (name: string) => string) =>
+  text.replace(/\w+/g, (word) => (Object.hasOwn(table, word) ? spelled(word) : word));
 
 /** The spelling of a name that is written beside `key`: the one the key itself has, where it has one. */
 const spellingOf = (key: string, otherwise: (name: string) => string) =>

@@ -273,7 +273,7 @@ export const searchOptions = {
   },
   metric_for_best_model: {
     ...training.metric_for_best_model,
-    doc: "what makes an evaluation the best, for load_best_model_at_end and early_stopping_patience; trials are chosen by accuracy, whichever it is",
+    doc: "what makes an evaluation the best where that decides; trials are chosen by accuracy whatever it is",
   },
   load_best_model_at_end: option(z.boolean().default(false), {
     kind: "boolean",

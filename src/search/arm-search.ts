@@ -136,7 +136,9 @@ async function runTrials(
  * When a trial is scored. Where nothing is decided on the way, at its end; where the pruner alone looks, at its rungs: after
  * each of ten epochs the scoring would cost a fifth of a trial.
  */
-function evaluationsOf(options: ArmSearchOptions): ArmSearchOptions["evalStrategy"] {
+export function evaluationsOf(
+  options: Pick<ArmSearchOptions, "earlyStoppingPatience" | "pruner" | "evalStrategy">,
+): ArmSearchOptions["evalStrategy"] {
   if (options.earlyStoppingPatience !== undefined) return options.evalStrategy;
   if (options.pruner === "none") return "no";
   return options.evalStrategy === "epoch" ? "rungs" : options.evalStrategy;

@@ -1,23 +1,24 @@
 /** Options of a search that change nothing beside the others: a sentence each. */
-
 import type { SearchConfig } from "../config/schema.js";
-import { numSteps } from "../data/batches.js";
+import { numSteps, stepsPerEpoch } from "../data/batches.js";
 import { rungSteps } from "../train/rungs.js";
+import { evaluationsOf } from "./arm-search.js";
 
 /** @param rows of the training set. */
 export function idleOptions(config: SearchConfig, rows: number): string[] {
-  const { evalStrategy, evalSteps, pruner, metricForBestModel } = config;
-  const steps = numSteps(rows, config.perDeviceTrainBatchSize, config.numTrainEpochs, config.maxSteps);
+  const { pruner, metricForBestModel, perDeviceTrainBatchSize: batch } = config;
   const notices: string[] = [];
-  const neverScored =
-    evalStrategy === "no" ||
-    (evalStrategy === "steps" && evalSteps >= steps) ||
-    (evalStrategy === "epoch" &&
-      rungSteps(steps, Math.ceil(rows / config.perDeviceTrainBatchSize))[0]! >= steps);
-  if (pruner !== "none" && neverScored)
-    notices.push(
-      `pruner: ${pruner} stops no trial, as none is scored before its end (eval_strategy ${evalStrategy}, ${steps} steps)`,
-    );
+  const steps = numSteps(rows, batch, config.numTrainEpochs, config.maxSteps);
+  const perEpoch = stepsPerEpoch(rows, batch);
+  // Of a trial's evaluations, the one at its end apart.
+  const first = {
+    no: steps,
+    epoch: perEpoch,
+    steps: config.evalSteps,
+    rungs: rungSteps(steps, perEpoch)[0]!,
+  }[evaluationsOf(config)];
+  if (pruner !== "none" && first >= steps)
+    notices.push(`pruner: ${pruner} stops no trial, as none of ${steps} steps is scored before its end`);
   const decides = config.loadBestModelAtEnd || config.earlyStoppingPatience !== undefined;
   if (metricForBestModel !== "accuracy" && !decides)
     notices.push(

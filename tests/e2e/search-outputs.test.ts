@@ -1,5 +1,5 @@
 // search-outputs.test.ts — what a search leaves behind says what it did: layers.json, the model and its card, both studies.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -88,6 +88,44 @@ describe("a search with its baseline", () => {
   test("the model is stored as asked", async () => {
     await using file = await SafetensorsFile.open(at("out/model/model.safetensors"));
     expect(new Set(file.entries.map(({ dtype }) => dtype))).toEqual(new Set(["F16"]));
+  });
+});
+
+describe("the largest class", () => {
+  // Nine rows of ten are red, whatever they say.
+  const files = {
+    train: at("skew-train.jsonl"),
+    validation: at("skew-dev.jsonl"),
+    test: at("skew-test.jsonl"),
+  };
+  beforeAll(() => {
+    for (const [i, file] of Object.values(files).entries()) {
+      const rows = Array.from({ length: 40 }, (_, row) => ({
+        text: `cat ${i} ${row}`,
+        label: row % 10 ? "red" : "green",
+      }));
+      writeFileSync(file, rows.map((row) => JSON.stringify(row)).join("\n"));
+    }
+  });
+  const warnings = ({ findings }: SearchResult) =>
+    findings.notices.filter(({ tone }) => tone === "warning").map(({ text }) => text);
+
+  test("a result no better than it is a warning", async () => {
+    const still = { learningRateRange: [1e-12, 1e-11], headLearningRateRange: [1e-12, 1e-11] } as const;
+    const result = await search({ ...base("skew"), ...files, ...still, nTrials: 3 });
+    expect(result.findings.majority).toEqual({ label: "red", test: 0.9 });
+    expect(warnings(result)).toContainEqual(
+      expect.stringMatching(
+        /^No configuration is better on test than always answering "red", .* \(90\.0 %\)/,
+      ),
+    );
+  });
+
+  test("one that is better is none", async () => {
+    const rates = { learningRateRange: [1e-3, 2e-3], headLearningRateRange: [1e-2, 2e-2] } as const;
+    const result = await search({ ...base("learned"), ...rates, nTrials: 3, maxSteps: 60, baseline: false });
+    expect(result.findings.winner!.test.mean).toBeGreaterThan(result.findings.majority.test);
+    expect(warnings(result)).toEqual([]);
   });
 });
 

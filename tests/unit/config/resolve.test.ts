@@ -86,7 +86,7 @@ test("what two options say of each other", () => {
     problems(() => resolve(trainOptions, { ...given, earlyStoppingPatience: 2 })),
   ).toMatchInlineSnapshot(`
     "1 problem in options
-      earlyStoppingPatience   expected evaluations to count, received eval_strategy no; eval_strategy epoch or steps"
+      earlyStoppingPatience   expected evaluations to count, received evalStrategy no; evalStrategy epoch or steps"
   `);
   expect(resolve(trainOptions, given).config.evalStrategy).toBe("no");
 });
