@@ -76,7 +76,8 @@ function exportTensors({ source, tensors, labels }: SaveOptions, dir: string): T
 
 async function writeInto(stage: string, tensors: readonly Tensor[], options: SaveOptions): Promise<void> {
   const { source, dtype = "F32", beside = {} } = options;
-  for (const [name, bytes] of source.companions) await writeFileAtomic(path.join(stage, name), bytes);
+  for (const [name, bytes] of source.companions)
+    if (name !== TOKENIZER_CONFIG) await writeFileAtomic(path.join(stage, name), bytes);
   const tokenizerConfig = source.companions.get(TOKENIZER_CONFIG);
   await writeJsonAtomic(path.join(stage, TOKENIZER_CONFIG), {
     ...(JSON.parse(tokenizerConfig ? Buffer.from(tokenizerConfig).toString() : "{}") as object),

@@ -97,7 +97,9 @@ async function readConfig(dir: string): Promise<Readonly<Record<string, unknown>
       received: missing ? "no such file" : (cause as Error).message,
       ...(missing ? didYouMean(path.join(dir, "model")) : {}),
       ...(left
-        ? { hint: `a run was killed while it saved here; files of the model before it are in ${left}` }
+        ? {
+            hint: `a run was killed while it saved here: run it again, or move back the files of the model before it, from ${left}`,
+          }
         : {}),
     };
     throw new ModelError("ERR_CONFIG", `${dir}: no usable config.json`, [issue], { cause });

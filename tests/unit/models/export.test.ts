@@ -267,7 +267,9 @@ test("killed at any rename: the folder is known for ours, and the next model fin
     const loaded = await loadModelFolder(model).catch((error: Error) => error.message);
     // Before the first file went it is the old model; then it is none, and the error says where its files are.
     if (typeof loaded === "string") {
-      expect(loaded, `${at}`).toMatch(/killed while it saved here; .* in .*\.model\.[0-9a-f]{8}\.old\.tmp$/);
+      expect(loaded, `${at}`).toMatch(
+        /killed while it saved here: .* from .*\.model\.[0-9a-f]{8}\.old\.tmp$/,
+      );
       refused++;
     }
     const reports = path.join(model, ".model.0123abcd.old.tmp"); // of another exchange, as that of a search's reports
