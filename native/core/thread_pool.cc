@@ -1,8 +1,8 @@
 // thread_pool.cc — the threads behind thread_pool.h.
 //
-// A loop is published under a new epoch, its gate lets as many workers in as it has use for, they claim tasks from its atomic
-// counter, who finds none left shuts the gate, and who opened it waits until nobody is inside: a worker that woke too late
-// is not waited for. Each thread has a place for one loop, and the items of lead() have one more, which workers look at
+// A loop is published under a new epoch, its gate lets as many workers in as it has use for, they claim tasks from its stretches,
+// an atomic counter each, who finds none left shuts the gate, and who opened it waits until nobody is inside: a worker that woke
+// too late is not waited for. Each thread has a place for one loop, and the items of lead() have one more, which workers look at
 // first: a thread with an item is busy with it and opens loops of its own. Workers spin for about kSpins pauses after their
 // last look around, because the ops of a step follow each other within microseconds, then sleep on a condition variable, so
 // that an idle session costs nothing.
@@ -22,30 +22,15 @@
 #include <utility>
 #include <vector>
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
-#elif defined(_M_ARM64)
-#include <intrin.h>
-#endif
-
 #include "error.h"
+#include "spin.h"
 
 namespace permafrost {
 
 namespace {
 
-// About 30 µs at 40–140 cycles a pause: longer than the gap between two ops, far shorter than a scheduler's slice.
-constexpr int kSpins = 2000;
-
-void pause() {
-#if defined(__x86_64__) || defined(_M_X64)
-  _mm_pause();
-#elif defined(_M_ARM64)
-  __isb(_ARM64_BARRIER_SY);
-#elif defined(__aarch64__)
-  asm volatile("isb");  // some tens of cycles, where `yield` is one (rust-lang/rust#84725)
-#endif
-}
+// Bounds the memory of a pool of many threads; those beyond share a stretch.
+constexpr int kStretchesMost = 64;
 
 // 64-byte aligned memory that only grows.
 struct Block {
@@ -71,16 +56,24 @@ struct ThreadPool::Impl {
   static uint32_t inside(uint32_t gate) { return gate % kRoom; }
   static uint32_t room(uint32_t gate) { return gate % kOpen / kRoom; }
 
+  // Neighbouring tasks of a loop: [next, end) are not claimed yet. A line each: threads with work of their own share none.
+  struct alignas(64) Stretch {
+    std::atomic<int> next{0};
+    int end = 0;
+  };
+
   struct alignas(64) Loop {
     // Written while the gate is shut and nobody inside.
     const Task* task = nullptr;
-    int tasks = 0;
+    int self = 0, count = 0;   // who opened it; stretches in use
     std::exception_ptr error;  // the first one thrown by a task; under mutex
-    alignas(64) std::atomic<int> next{0};
+    std::vector<Stretch> stretches;
     alignas(64) std::atomic<uint32_t> gate{0};
   };
 
-  explicit Impl(int threads) : threads(threads), loops(size_t(threads) + 1), scratch(size_t(threads)), shared(size_t(threads)) {}
+  explicit Impl(int threads) : threads(threads), loops(size_t(threads) + 1), scratch(size_t(threads)), shared(size_t(threads)) {
+    for (Loop& loop : loops) loop.stretches = std::vector<Stretch>(size_t(std::min(threads, kStretchesMost)));
+  }
 
   const int threads;
   std::vector<Loop> loops;  // one for each thread, then the items of lead()
@@ -99,15 +92,19 @@ struct ThreadPool::Impl {
 
   Loop& items() { return loops.back(); }
 
-  // Tasks until none is left; then nobody need enter any more.
+  // Tasks until none is left, the thread's own stretch first; then nobody need enter any more.
   void drain(Loop& loop, int thread) {
-    for (int i = loop.next.fetch_add(1, std::memory_order_relaxed); i < loop.tasks; i = loop.next.fetch_add(1, std::memory_order_relaxed)) {
-      try {
-        (*loop.task)(i, thread);
-      } catch (...) {
-        std::lock_guard<std::mutex> lock(mutex);
-        if (!loop.error) loop.error = std::current_exception();
-        loop.next.store(loop.tasks, std::memory_order_relaxed);
+    const int own = (thread - loop.self + threads) % threads % loop.count;
+    for (int k = 0; k < loop.count; ++k) {
+      Stretch& s = loop.stretches[size_t((own + k) % loop.count)];
+      for (int i; s.next.load(std::memory_order_relaxed) < s.end && (i = s.next.fetch_add(1, std::memory_order_relaxed)) < s.end;) {
+        try {
+          (*loop.task)(i, thread);
+        } catch (...) {
+          std::lock_guard<std::mutex> lock(mutex);
+          if (!loop.error) loop.error = std::current_exception();
+          for (Stretch& rest : loop.stretches) rest.next.store(rest.end, std::memory_order_relaxed);
+        }
       }
     }
     loop.gate.fetch_and(~kOpen, std::memory_order_acq_rel);
@@ -164,17 +161,22 @@ struct ThreadPool::Impl {
       for (int i = 0; i < wanted; ++i) wake.notify_one();
   }
 
-  // Runs the loop on `self` and on up to `helpers` that come; `idle` is called again and again while they still have tasks of
-  // it. The first exception of a task.
-  template <class Idle>
-  std::exception_ptr run(Loop& loop, int self, int helpers, int tasks, const Task& task, Idle idle) {
+  // Runs the loop, cut into at most `stretches`, on `self` and on up to `helpers` that come; wait(done) until they have ended
+  // their tasks of it. The first exception of a task.
+  template <class Wait>
+  std::exception_ptr run(Loop& loop, int self, int helpers, int stretches, int tasks, const Task& task, Wait wait) {
     loop.task = &task;
-    loop.tasks = tasks;
-    loop.next.store(0, std::memory_order_relaxed);
+    loop.self = self;
+    loop.count = std::min({tasks, stretches, kStretchesMost});
+    for (int k = 0; k < loop.count; ++k) {
+      Stretch& s = loop.stretches[size_t(k)];
+      s.next.store(int(int64_t(tasks) * k / loop.count), std::memory_order_relaxed);
+      s.end = int(int64_t(tasks) * (k + 1) / loop.count);
+    }
     loop.gate.store(kOpen + uint32_t(helpers) * kRoom, std::memory_order_release);
     publish(helpers);
     drain(loop, self);
-    while (inside(loop.gate.load(std::memory_order_acquire)) != 0) idle();
+    wait([&] { return inside(loop.gate.load(std::memory_order_acquire)) == 0; });
     return std::exchange(loop.error, nullptr);
   }
 
@@ -218,11 +220,9 @@ void ThreadPool::run(int tasks, const std::function<void(int task, int thread)>&
     for (int i = 0; i < tasks; ++i) fn(i, self_);
     return;
   }
-  // The rest is at most one task long; yield after a while, for machines with fewer free cores than threads.
-  const std::exception_ptr error = p.run(p.loops[size_t(self_)], self_, helpers, tasks, fn, [spin = 0]() mutable {
-    if (spin++ < kSpins) pause();
-    else std::this_thread::yield();
-  });
+  // The rest is at most one task long.
+  const std::exception_ptr error =
+      p.run(p.loops[size_t(self_)], self_, helpers, helpers + 1, tasks, fn, [](auto done) { spin_until(done); });
   if (error) std::rethrow_exception(error);
 }
 
@@ -237,10 +237,12 @@ void ThreadPool::lead(int items, const std::function<void(int item, ThreadPool& 
     p.leading.fetch_sub(1, std::memory_order_relaxed);
   };
   p.leading.store(items, std::memory_order_relaxed);
-  const std::exception_ptr error = p.run(p.items(), self_, std::min(items, p.threads) - 1, items, item, [&] {
-    const uint32_t seen = p.epoch.load(std::memory_order_acquire);
-    p.help(self_);
-    if (!p.moved(seen)) std::this_thread::yield();
+  const std::exception_ptr error = p.run(p.items(), self_, std::min(items, p.threads) - 1, 1, items, item, [&](auto done) {
+    while (!done()) {
+      const uint32_t seen = p.epoch.load(std::memory_order_acquire);
+      p.help(self_);
+      if (!p.moved(seen)) std::this_thread::yield();
+    }
   });
   p.leading.store(0, std::memory_order_relaxed);
   if (error) std::rethrow_exception(error);

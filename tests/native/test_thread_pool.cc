@@ -58,17 +58,57 @@ TEST(thread_pool, every_item_and_its_tasks_once) {
   }
 }
 
+// Until done(), or 20 s.
+template <class Done>
+static bool in_time(Done done) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
 // Two tasks that wait for each other end only if two threads run them.
 static bool helped(ThreadPool& pool) {
   std::atomic<int> here{0};
   std::atomic<bool> met{true};
   pool.run(2, [&](int, int) {
     here += 1;
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (here < 2 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
-    if (here < 2) met = false;
+    if (!in_time([&] { return here == 2; })) met = false;
   });
   return met;
+}
+
+TEST(thread_pool, a_thread_begins_with_its_own_stretch) {
+  ThreadPool pool(2);
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> begun{0}, first_of_worker{-1};
+    std::atomic<bool> met{true};
+    // The first task of each waits for the other's.
+    pool.run(8, [&](int task, int thread) {
+      int none = -1;
+      if (thread == 1) first_of_worker.compare_exchange_strong(none, task);
+      if (task % 4 != 0) return;
+      begun += 1;
+      if (!in_time([&] { return begun == 2; })) met = false;
+    });
+    t.expect(met, "both threads take part");
+    t.expect(first_of_worker == 4, "the worker begins in the middle");
+  }
+}
+
+TEST(thread_pool, what_a_busy_thread_has_left_is_taken) {
+  ThreadPool pool(2);
+  for (int busy : {0, 4}) {
+    std::atomic<int> ended{0};
+    std::atomic<bool> all{true};
+    pool.run(8, [&](int task, int) {
+      if (task == busy && !in_time([&] { return ended == 7; })) all = false;
+      ended += 1;
+    });
+    t.expect(all, "all other tasks end while one lasts");
+  }
 }
 
 TEST(thread_pool, threads_without_an_item_help) {

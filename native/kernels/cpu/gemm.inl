@@ -10,9 +10,23 @@
 // from L2. Part of the numerics: C is rounded between blocks.
 constexpr int kKC = 384;
 constexpr int kGroupMost = 8;    // panels a task packs at once: 8 x 48 KB, well inside 1 MB of L2
-constexpr int kRowsMost = 448;   // rows of a task
-constexpr float kPackRows = 7;   // for cut(): what packing a panel once more counts, in rows multiplied with it. A rough figure
+constexpr int kRowsMost = 1024;  // rows of a task
 constexpr int kCutsMost = 8;     // cuts that are compared
+// For cut(), rough figures: what packing a panel once more counts, in rows multiplied with it; and what reading a row of A that
+// another core made counts, in panels multiplied with it (two Zen 5 cores on different chiplets: 490 ns there and back).
+constexpr float kPackRows = 7, kFetchPanels = 1;
+
+// A range of A's rows that is made by the first task that needs it: a loop before the product would end by waiting for the
+// slowest thread, and leave half of A in the cache of another core.
+struct alignas(64) Piece {
+  enum State { missing, begun, made };
+  std::atomic<int> state{missing};
+
+  bool claim() {
+    int seen = state.load(std::memory_order_relaxed);
+    return seen == missing && state.compare_exchange_strong(seen, begun, std::memory_order_relaxed);
+  }
+};
 
 enum class Epilogue { none, bias, gelu, gelu_backward };
 
@@ -25,6 +39,9 @@ struct Gemm {
   const float* a = nullptr;
   ptrdiff_t lda = 0;
   ptrdiff_t a_tile = 0;  // floats between column tiles
+  // Where A is made on the way: room for a piece a tile, each at the place of its first, and the fewest tiles worth making at once.
+  Piece* pieces = nullptr;
+  int piece_tiles = 1;
   // B: packed panels, or the matrix to pack from.
   const float* packed = nullptr;
   const float* b = nullptr;
@@ -107,7 +124,8 @@ static Cut cut_rows_in(int ranges, const Gemm& g, int threads) {
   return {tiles_each * kMR, row_tasks, group, (panels + group - 1) / group};
 }
 
-// The cheapest of a few: what every range of rows packs again, against threads that have no task in the last round.
+// The cheapest of a few: what every range of rows packs again, against threads that read the same rows and threads that have no
+// task in the last round.
 static Cut cut(const Gemm& g, int threads) {
   const int panels = (g.cols + kNR - 1) / kNR, tiles = (g.rows + kMR - 1) / kMR;
   int fewest = (g.rows + kRowsMost - 1) / kRowsMost;
@@ -118,7 +136,9 @@ static Cut cut(const Gemm& g, int threads) {
   for (int ranges = fewest; ranges < fewest + imin(threads, kCutsMost); ++ranges) {
     const Cut c = cut_rows_in(ranges, g, threads);
     const int tasks = c.row_tasks * c.group_tasks, rounds = (tasks + threads - 1) / threads;
-    const float cost = float(rounds * threads) / float(tasks) * (1 + kPackRows / float(c.rows));
+    // Threads begin with equal stretches of the tasks: those that begin inside a range share its rows.
+    const float shared = g.pieces ? float(threads - std::gcd(threads, c.row_tasks)) / float(c.row_tasks) : 0;
+    const float cost = float(rounds * threads) / float(tasks) * (1 + kPackRows / float(c.rows) + kFetchPanels * shared / float(panels));
     if (ranges > fewest && cost >= least) continue;
     best = c;
     least = cost;
@@ -126,18 +146,44 @@ static Cut cut(const Gemm& g, int threads) {
   return best;
 }
 
-template <Factor kFactor, Layout kLayout>
-static void run_gemm(const Gemm& g, ThreadPool& pool) {
+// Has the rows [begin, end) of A made in pieces of `rows`, from the start-th on, by make(begin, end) for those that nobody has begun.
+template <class Make>
+static void have_rows(const Gemm& g, int begin, int end, int rows, int start, Make make) {
+  const int count = (end - begin + rows - 1) / rows;
+  const auto piece = [&](int i) -> Piece& { return g.pieces[(begin + i * rows) / kMR]; };
+  for (int k = 0; k < count; ++k) {
+    const int i = (start + k) % count;
+    if (!piece(i).claim()) continue;
+    make(begin + i * rows, imin(end, begin + (i + 1) * rows));
+    piece(i).state.store(Piece::made, std::memory_order_release);
+  }
+  for (int i = 0; i < count; ++i) spin_until([&] { return piece(i).state.load(std::memory_order_acquire) == Piece::made; });
+}
+
+// make(begin, end): rows of A from begin, a whole number of tiles, to end; null where A is there.
+template <Factor kFactor, Layout kLayout, class Make = std::nullptr_t>
+static void run_gemm(const Gemm& g, ThreadPool& pool, Make make = nullptr) {
   constexpr Mac kMac = kFactor == Factor::pairs ? Mac::pairs : Mac::f32;
+  constexpr bool kMade = !std::is_same_v<Make, std::nullptr_t>;
   static const Tiles<kMac, kLayout, Strides::packed, 2> tiles;
   const int units = units_of<kFactor>(g.depth);
   const int all_panels = (g.cols + kNR - 1) / kNR;
-  const Cut how = cut(g, pool.share());
+  const int share = pool.share();
+  const Cut how = cut(g, share);
   const FinishFn finish_whole = finish_of<true>(g.epilogue), finish_edge = finish_of<false>(g.epilogue);
+  // Four pieces for each of those who meet at a range; a thread that has it to itself makes it at once.
+  const int meet = (share + how.row_tasks - 1) / how.row_tasks, pieces_each = meet == 1 ? 1 : 4 * meet;
+  const int piece = kMR * imax(g.piece_tiles, (how.rows / kMR + pieces_each - 1) / pieces_each);
+  if constexpr (kMade)
+    for (int begin = 0; begin < g.rows; begin += how.rows)
+      for (int row = begin; row < imin(g.rows, begin + how.rows); row += piece) new (g.pieces + row / kMR) Piece;
 
   pool.run(how.row_tasks * how.group_tasks, [&](int task, int thread) {
-    const int row_begin = task % how.row_tasks * how.rows, row_end = imin(g.rows, row_begin + how.rows);
-    const int panel_begin = task / how.row_tasks * how.panels, panel_end = imin(all_panels, panel_begin + how.panels);
+    // Ranges one after another: a thread's tasks lie together, so it mostly keeps to its own rows.
+    const int range = task / how.group_tasks, group = task % how.group_tasks;
+    const int row_begin = range * how.rows, row_end = imin(g.rows, row_begin + how.rows);
+    const int panel_begin = group * how.panels, panel_end = imin(all_panels, panel_begin + how.panels);
+    if constexpr (kMade) have_rows(g, row_begin, row_end, piece, group, make);
     float* scratch = nullptr;
     if (!g.packed) scratch = static_cast<float*>(pool.scratch(thread, sizeof(float) * kNR * kKC * size_t(how.panels)));
     for (int unit = 0; unit < units || unit == 0; unit += kKC) {
@@ -153,7 +199,8 @@ static void run_gemm(const Gemm& g, ThreadPool& pool) {
           const float* b = scratch ? scratch + ptrdiff_t(p - panel_begin) * kNR * kKC
                                    : g.packed + (ptrdiff_t(p) * units + unit) * kNR;
           const int col = p * kNR, cols = imin(kNR, g.cols - col);
-          // While the tile is multiplied: gelu's chain of operations leaves no room for many reads from memory at once.
+          // While the tile is multiplied: what is added to, and what gelu's chain of operations leaves no room to read.
+          if (add_to) prefetch_rows(g.c + ptrdiff_t(row) * g.cols + col, g.cols, rows, cols);
           if (last && g.epilogue == Epilogue::gelu_backward) prefetch_rows(g.u + ptrdiff_t(row) * g.cols + col, g.cols, rows, cols);
           tiles.fn[rows](g.c + ptrdiff_t(row) * g.cols + col, g.cols, cols, a, kLayout == Layout::rows ? g.lda : kMR, b, kNR,
                          block, add_to);

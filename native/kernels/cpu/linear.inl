@@ -7,43 +7,44 @@
 // bf16: A is rounded and paired once into shared scratch, B while packing. Check: ctest -R linear. Time:
 // bench/kernels/gemm.
 
-// A as units by rows: x itself, or its bf16 form in the pool's shared scratch.
+// C = A·B with the rows of x as A: x itself, or its bf16 form in the pool's shared scratch, made on the way.
 template <Factor kFactor>
-static const float* a_rows(const float* x, int M, int depth, ThreadPool& pool) {
-  if (kFactor == Factor::f32) return x;
-  const int units = units_of<kFactor>(depth);
-  float* a = static_cast<float*>(pool.shared_scratch(sizeof(float) * size_t(M) * size_t(units)));
-  const int tasks = 4 * pool.share(), each = imax(8, (M + tasks - 1) / tasks);
-  pool.run((M + each - 1) / each, [&](int task, int) { pack_rows<kFactor>(a, x, depth, task * each, imin(M, (task + 1) * each)); });
-  return a;
+static void run_rows(Gemm g, const float* x, ThreadPool& pool) {
+  const int units = units_of<kFactor>(g.depth);
+  g.lda = units;
+  if constexpr (kFactor == Factor::f32) {
+    g.a = x;
+    run_gemm<kFactor, Layout::rows>(g, pool);
+  } else {
+    const size_t tiles = size_t((g.rows + kMR - 1) / kMR);
+    g.pieces = static_cast<Piece*>(pool.shared_scratch(sizeof(Piece) * tiles + sizeof(float) * size_t(g.rows) * size_t(units)));
+    float* a = reinterpret_cast<float*>(g.pieces + tiles);
+    g.a = a;
+    run_gemm<kFactor, Layout::rows>(g, pool, [&](int begin, int end) { pack_rows<kFactor>(a, x, g.depth, begin, end); });
+  }
 }
 
 template <Factor kFactor>
 static void forward(Gemm g, const float* x, const Weight& w, int K, ThreadPool& pool) {
   g.depth = K;
-  g.a = a_rows<kFactor>(x, g.rows, K, pool);
-  g.lda = units_of<kFactor>(K);
   g.packed = static_cast<const float*>(w.packed);
   g.b = w.data;
   g.ldb = K;
   g.b_transposed = true;
-  run_gemm<kFactor, Layout::rows>(g, pool);
+  run_rows<kFactor>(g, x, pool);
 }
 
 template <Factor kFactor>
 static void backward_input(Gemm g, const float* dy, const float* w, int N, ThreadPool& pool) {
   g.depth = N;
-  g.a = a_rows<kFactor>(dy, g.rows, N, pool);
-  g.lda = units_of<kFactor>(N);
   g.b = w;
   g.ldb = g.cols;
-  run_gemm<kFactor, Layout::rows>(g, pool);
+  run_rows<kFactor>(g, dy, pool);
 }
 
 // Rows of the batch whose column tiles are in scratch at once: bounds it at kTokens·N floats however large M is.
 constexpr int kTokens = 2 * kKC;
-// Tiles that a task packs at least, two lines of a row of dy: with many threads neighbours would read, and add up, the same
-// lines. (With two threads MiniLM's tasks have more anyway.)
+// Tiles of a piece at least, two lines of a row of dy: with many threads neighbours would read, and add up, the same lines.
 constexpr int kTilesEach = (2 * kLine + kMR - 1) / kMR;
 constexpr int kColumnRows = 32;  // rows packed, and summed while they are still in L1; a multiple of add_columns' four chains
 
@@ -53,28 +54,28 @@ static void backward_weight(float* dw, float* dbias, const float* dy, const floa
   const int tiles = (N + kMR - 1) / kMR;
   const int at_once = imin(M, kTokens * kWide);
   const ptrdiff_t a_tile = ptrdiff_t(units_of<kFactor>(at_once)) * kMR + kLanes;  // room for pack_columns' last store
-  float* a = static_cast<float*>(pool.shared_scratch(sizeof(float) * (size_t(tiles) * size_t(a_tile) + 4 * size_t(N))));
+  const size_t floats = size_t(tiles) * size_t(a_tile) + 4 * size_t(N);
+  Piece* pieces = static_cast<Piece*>(pool.shared_scratch(sizeof(Piece) * size_t(tiles) + sizeof(float) * floats));
+  float* a = reinterpret_cast<float*>(pieces + tiles);
   float* sums = a + tiles * a_tile;
   memset(sums, 0, 4 * sizeof(float) * size_t(N));
   for (int begin = 0; begin < M || begin == 0; begin += kTokens * kWide) {
-    const int depth = imin(kTokens * kWide, M - begin);
-    const int tasks = 4 * pool.share(), each = imax(kTilesEach, (tiles + tasks - 1) / tasks);
-    pool.run((tiles + each - 1) / each, [&](int task, int) {
-      const int tile = task * each, col = tile * kMR, cols = imin(N - col, each * kMR);
-      for (int row = 0; row < depth; row += kColumnRows) {
-        const float* from = dy + ptrdiff_t(begin + row) * N + col;
-        const int rows = imin(kColumnRows, depth - row);
-        pack_columns<kFactor>(a + tile * a_tile + row / kWide * kMR, a_tile, from, N, cols, rows);
-        if (dbias) add_columns(sums + col, N, from, N, cols, rows);
-      }
-    });
-    Gemm g{dw, N, K_, depth};
+    Gemm g{dw, N, K_, imin(kTokens * kWide, M - begin)};
     g.accumulate = begin > 0;
     g.a = a;
     g.a_tile = a_tile;
+    g.pieces = pieces;
+    g.piece_tiles = kTilesEach;
     g.b = x + ptrdiff_t(begin) * K_;
     g.ldb = K_;
-    run_gemm<kFactor, Layout::columns>(g, pool);
+    run_gemm<kFactor, Layout::columns>(g, pool, [&](int col, int end) {
+      for (int row = 0; row < g.depth; row += kColumnRows) {
+        const float* from = dy + ptrdiff_t(begin + row) * N + col;
+        const int rows = imin(kColumnRows, g.depth - row);
+        pack_columns<kFactor>(a + col / kMR * a_tile + row / kWide * kMR, a_tile, from, N, end - col, rows);
+        if (dbias) add_columns(sums + col, N, from, N, end - col, rows);
+      }
+    });
   }
   if (dbias) join_sums(dbias, sums, N, N);
 }

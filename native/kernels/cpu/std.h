@@ -1,12 +1,17 @@
 // std.h — every header that the kernels of this folder need, included before the instruction set is turned on.
 #pragma once
 
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <new>
+#include <numeric>
+#include <type_traits>
 
+#include "../../core/spin.h"
 #include "../../core/thread_pool.h"
 #include "../bf16.h"
 #include "../kernels.h"
