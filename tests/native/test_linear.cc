@@ -16,10 +16,11 @@ namespace {
 struct Shape {
   int M, N, K;
 };
-// Ones, odd, primes, tile borders (14, 6, 32, 16), blocks of the reduction over K and over N (384 units, of two bf16 each), typical.
+// Ones, odd, primes, tile borders (14, 6, 32, 16), blocks of the reduction over K and over N (384 units, of two bf16 each), typical,
+// rows whose units lie 4096 bytes apart (1024 units).
 const Shape kShapes[] = {{1, 1, 1},    {1, 2, 3},     {3, 5, 7},      {13, 31, 17},  {14, 32, 16},  {15, 33, 65},   {29, 12, 129},
                          {7, 64, 383}, {16, 32, 384}, {28, 97, 385},  {61, 127, 53}, {5, 16, 1031}, {200, 48, 96}, {41, 384, 64},
-                         {2, 3, 769},  {450, 40, 24}, {9, 385, 40},  {15, 1543, 33}};
+                         {2, 3, 769},  {450, 40, 24}, {9, 385, 40},  {15, 1543, 33}, {31, 24, 1024}, {9, 2048, 40}};
 
 struct Problem {
   Shape s;

@@ -7,21 +7,27 @@
 // bf16: A is rounded and paired once into shared scratch, B while packing. Check: ctest -R linear. Time:
 // bench/kernels/gemm.
 
-// C = A·B with the rows of x as A: x itself, or its bf16 form in the pool's shared scratch, made on the way.
+// Rows this many floats apart, or a multiple of it, share the lines of L1 they may be in: more of them than it has ways push each
+// other out.
+constexpr int kAliased = 4096 / int(sizeof(float));
+
+// C = A·B with the rows of x as A: x itself, or a copy in the pool's shared scratch, made on the way, of its bf16 form and of rows
+// that would share their lines of L1.
 template <Factor kFactor>
 static void run_rows(Gemm g, const float* x, ThreadPool& pool) {
   const int units = units_of<kFactor>(g.depth);
-  g.lda = units;
-  if constexpr (kFactor == Factor::f32) {
+  const bool aliased = units % kAliased == 0;
+  if (kFactor == Factor::f32 && !aliased) {
     g.a = x;
-    run_gemm<kFactor, Layout::rows>(g, pool);
-  } else {
-    const size_t tiles = size_t((g.rows + kMR - 1) / kMR);
-    g.pieces = static_cast<Piece*>(pool.shared_scratch(sizeof(Piece) * tiles + sizeof(float) * size_t(g.rows) * size_t(units)));
-    float* a = reinterpret_cast<float*>(g.pieces + tiles);
-    g.a = a;
-    run_gemm<kFactor, Layout::rows>(g, pool, [&](int begin, int end) { pack_rows<kFactor>(a, x, g.depth, begin, end); });
+    g.lda = units;
+    return run_gemm<kFactor, Layout::rows>(g, pool);
   }
+  g.lda = units + (aliased ? kLine : 0);
+  const size_t tiles = size_t((g.rows + kMR - 1) / kMR);
+  g.pieces = static_cast<Piece*>(pool.shared_scratch(sizeof(Piece) * tiles + sizeof(float) * size_t(g.rows) * size_t(g.lda)));
+  float* a = reinterpret_cast<float*>(g.pieces + tiles);
+  g.a = a;
+  run_gemm<kFactor, Layout::rows>(g, pool, [&](int begin, int end) { pack_rows<kFactor>(a, g.lda, x, g.depth, begin, end); });
 }
 
 template <Factor kFactor>

@@ -106,14 +106,14 @@ static void pack_direct(float* panels, ptrdiff_t stride, const float* data, ptrd
   }
 }
 
-// A rows as units: dst (units of a row) = src (depth of a row), rows [begin, end).
+// A rows as units: dst (units of a row, `stride` floats apart) = src (depth of a row), rows [begin, end).
 template <Factor kFactor>
-static void pack_rows(float* dst, const float* src, int depth, int begin, int end) {
+static void pack_rows(float* dst, ptrdiff_t stride, const float* src, int depth, int begin, int end) {
   constexpr int kWide = kFactor == Factor::pairs ? 2 : 1;
   const int units = units_of<kFactor>(depth);
   for (int r = begin; r < end; ++r) {
     const float* from = src + ptrdiff_t(r) * depth;
-    float* to = dst + ptrdiff_t(r) * units;
+    float* to = dst + r * stride;
     int u = 0;
     for (; u + kLanes <= units && (u + kLanes) * kWide <= depth; u += kLanes)
       store(to + u, units_along<kFactor>(from + u * kWide, kLanes * kWide));
