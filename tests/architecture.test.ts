@@ -43,9 +43,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Small tools that know nothing of the product. */
 const ALWAYS = ["errors.ts", "abort.ts", "event-loop.ts"];
 
-/** What a file of native/ may include beside its own unit; "thread_pool.h" is how a kernel runs in parallel. */
+/** What a file of native/ may include beside its own unit; "thread_pool.h" is how a kernel runs in parallel, "spin.h" how it waits. */
 const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
-  kernels: ["core/thread_pool.h"],
+  kernels: ["core/thread_pool.h", "core/spin.h"],
   core: ["kernels/kernels.h"],
   addon: ["core", "kernels/kernels.h", "napi.h", "node_api.h"],
 };

@@ -1,5 +1,5 @@
 // search.mjs — whole searches, ours against Optuna's over transformers and PyTorch, in turns; writes
-// bench/results/search-<case>.json with trials an hour, the best validation accuracy and its test accuracy.
+// bench/results/search-<case>-<kernels>.json with trials an hour, the best validation accuracy and its test accuracy.
 //   node bench/contenders/search.mjs --case banking [--case …] [--repeats 3] [--trials 20] [--epochs 10] [--bf16] [--random]
 // Both do the same: N trials of per-layer rates with freezing on the same rows, batch 16, AdamW with 10 % warm-up and linear
 // decay, weight decay 0.01, clipping to 1, dropout of the model, accuracy on validation after the last epoch.
@@ -94,7 +94,8 @@ function write(name, rows, recipe, samples) {
     machine: { ...machine(), contenders: versions },
     reproduce: `node bench/contenders/search.mjs --case ${name} ${flags.join(" ")}`,
   };
-  const variant = [name, args.bf16 && "bf16", args.random && "random", args.pruner !== "none" && args.pruner];
+  const pruner = args.pruner !== "none" && args.pruner;
+  const variant = [name, args.bf16 && "bf16", args.random && "random", pruner, result.machine.isas[0]];
   const file = here(`../results/search-${variant.filter(Boolean).join("-")}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);

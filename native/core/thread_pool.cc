@@ -94,7 +94,9 @@ struct ThreadPool::Impl {
 
   // Tasks until none is left, the thread's own stretch first; then nobody need enter any more.
   void drain(Loop& loop, int thread) {
-    const int own = (thread - loop.self + threads) % threads % loop.count;
+    // The opener has the first to itself; where helpers are of a larger pool, two of them may begin with the same.
+    const int behind = (thread - loop.self + threads) % threads;
+    const int own = behind == 0 || loop.count == 1 ? 0 : 1 + (behind - 1) % (loop.count - 1);
     for (int k = 0; k < loop.count; ++k) {
       Stretch& s = loop.stretches[size_t((own + k) % loop.count)];
       for (int i; s.next.load(std::memory_order_relaxed) < s.end && (i = s.next.fetch_add(1, std::memory_order_relaxed)) < s.end;) {

@@ -1,9 +1,9 @@
 // thread_pool.h — a fixed set of threads that run indexed loops: one, or several side by side.
 //
 // The pool decides who runs a task, never what a task computes: results may not depend on `thread` or on the number of
-// threads. Every thread begins with a stretch of neighbouring tasks, the same part of every loop, so that it mostly reads what it
-// wrote itself: a line from another core's cache takes some hundred nanoseconds. Then it helps the others with theirs. Workers spin
-// briefly, then sleep.
+// threads. A thread begins with a stretch of neighbouring tasks, the same part of every loop that all take part in, so that it mostly
+// reads what it wrote itself: a line from another core's cache takes some hundred nanoseconds. Then it helps the others with theirs.
+// Workers spin briefly, then sleep.
 #pragma once
 
 #include <cstddef>

@@ -11,11 +11,11 @@ using namespace permafrost;
 using namespace permafrost::test;
 
 TEST(thread_pool, every_task_once) {
-  for (int threads : {1, 2, 7}) {
+  for (int threads : {1, 2, 7, 70}) {
     ThreadPool pool(threads);
     t.expect(pool.threads() == threads, "threads()");
     for (int round = 0; round < 300; ++round) {
-      const int tasks = round % 23;
+      const int tasks = threads < 70 ? round % 23 : round;
       std::vector<std::atomic<int>> seen(static_cast<size_t>(tasks));
       std::atomic<bool> bad_thread{false};
       pool.run(tasks, [&](int task, int thread) {
@@ -95,6 +95,7 @@ TEST(thread_pool, a_thread_begins_with_its_own_stretch) {
     });
     t.expect(met, "both threads take part");
     t.expect(first_of_worker == 4, "the worker begins in the middle");
+    if (!met) return;  // not 20 s a round
   }
 }
 
@@ -178,4 +179,27 @@ TEST(thread_pool, exceptions_arrive) {
     pool.run(10, [&](int, int) { ++after; });
     t.expect(caught && after == 10, "exception lost, or the pool did not survive it");
   }
+}
+
+TEST(thread_pool, an_exception_ends_everybodys_tasks) {
+  ThreadPool pool(2);
+  std::atomic<bool> other{false}, thrown{false};
+  std::atomic<int> ran{0};
+  try {
+    // Task 0 throws while the worker is in its own half, which it leaves only afterwards.
+    pool.run(1000, [&](int task, int) {
+      ++ran;
+      if (task == 500) {
+        other = true;
+        in_time([&] { return thrown.load(); });
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the other thread catches it
+      }
+      if (task != 0) return;
+      in_time([&] { return other.load(); });
+      thrown = true;
+      throw std::runtime_error("task 0");
+    });
+  } catch (const std::runtime_error&) {
+  }
+  t.expect(thrown && ran < 1000, "the other thread went on");
 }

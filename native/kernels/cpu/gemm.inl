@@ -1,6 +1,7 @@
 // gemm.inl — C = A·B over a thread pool: which task computes what, from which panels. Once for each instruction set.
 //
-// A task is a range of rows times a group of panels. It goes through the reduction in blocks of kKC units; in each it packs
+// A task is a range of rows times a group of panels. Where A has to be made (bf16, column tiles), the first tasks of a range make it
+// in pieces, in memory that all share. A task goes through the reduction in blocks of kKC units; in each it packs
 // its group into its own scratch (L2) and runs all its tiles. So a weight is read from memory once for every range of rows
 // and never written back packed: at the product's 200 tokens a step a packed copy in memory would cost as much traffic as
 // the multiplication itself. Prediction keeps its weights packed (Weight::packed) and skips that part.
@@ -124,6 +125,8 @@ static Cut cut_rows_in(int ranges, const Gemm& g, int threads) {
   return {tiles_each * kMR, row_tasks, group, (panels + group - 1) / group};
 }
 
+static int common_divisor(int a, int b) { return b == 0 ? a : common_divisor(b, a % b); }
+
 // The cheapest of a few: what every range of rows packs again, against threads that read the same rows and threads that have no
 // task in the last round.
 static Cut cut(const Gemm& g, int threads) {
@@ -137,7 +140,7 @@ static Cut cut(const Gemm& g, int threads) {
     const Cut c = cut_rows_in(ranges, g, threads);
     const int tasks = c.row_tasks * c.group_tasks, rounds = (tasks + threads - 1) / threads;
     // Threads begin with equal stretches of the tasks: those that begin inside a range share its rows.
-    const float shared = g.pieces ? float(threads - std::gcd(threads, c.row_tasks)) / float(c.row_tasks) : 0;
+    const float shared = g.pieces ? float(threads - common_divisor(threads, c.row_tasks)) / float(c.row_tasks) : 0;
     const float cost = float(rounds * threads) / float(tasks) * (1 + kPackRows / float(c.rows) + kFetchPanels * shared / float(panels));
     if (ranges > fewest && cost >= least) continue;
     best = c;

@@ -4,7 +4,7 @@
 //   backward input   C = dx (M,K)  A = dy rows           B = w as it lies
 //   backward weight  C = dw (N,K)  A = dyᵀ, column tiles B = x as it lies; dbias is summed while dy is packed
 //
-// bf16: A is rounded and paired once into shared scratch, B while packing. Check: ctest -R linear. Time:
+// bf16: A is rounded and paired once into shared scratch, by the tasks that need it, B while packing. Check: ctest -R linear. Time:
 // bench/kernels/gemm.
 
 // Rows this many floats apart, or a multiple of it, share the lines of L1 they may be in: more of them than it has ways push each
@@ -17,10 +17,12 @@ template <Factor kFactor>
 static void run_rows(Gemm g, const float* x, ThreadPool& pool) {
   const int units = units_of<kFactor>(g.depth);
   const bool aliased = units % kAliased == 0;
-  if (kFactor == Factor::f32 && !aliased) {
-    g.a = x;
-    g.lda = units;
-    return run_gemm<kFactor, Layout::rows>(g, pool);
+  if constexpr (kFactor == Factor::f32) {
+    if (!aliased) {
+      g.a = x;
+      g.lda = units;
+      return run_gemm<kFactor, Layout::rows>(g, pool);
+    }
   }
   g.lda = units + (aliased ? kLine : 0);
   const size_t tiles = size_t((g.rows + kMR - 1) / kMR);

@@ -1,4 +1,5 @@
-// pack.inl — the forms the tile reads: panels of B, and A as bf16 pairs or as column tiles. Once for each instruction set.
+// pack.inl — the forms the tile reads: panels of B, and A as bf16 pairs, as rows with room
+// between them or as column tiles. Once for each instruction set.
 //
 // A panel is [unit][kNR] floats: kNR columns of B along the reduction, missing columns and a missing last half pair zero.
 // Factor says what a unit is made of:

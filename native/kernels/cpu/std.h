@@ -8,7 +8,6 @@
 #include <cstring>
 #include <functional>
 #include <new>
-#include <numeric>
 #include <type_traits>
 
 #include "../../core/spin.h"

@@ -4,7 +4,7 @@
 // one unit a row; B comes NR = 2·kLanes columns at a time. Every element of C is one chain of multiply-adds over the
 // units in order, whatever MR is, so neither the row's neighbours nor the split of the work can change its bits.
 //
-//   rows     A[r][u] at a + r·lda + u     activations as they lie in memory, no packing
+//   rows     A[r][u] at a + r·lda + u     activations, mostly as they lie in memory
 //   columns  A[r][u] at a + u·lda + r     the transposed factor of a weight gradient, or of Pᵀ in attention
 //
 // With panels (ldb = kNR) and column tiles (lda = kMR) the strides are constants, so kUnroll units cost one step of the loop.
