@@ -527,12 +527,12 @@ describe("a signal", () => {
   });
 
   test("a second one does not wait for the step that runs: the trial is still entered as running", async () => {
-    // A step of some tenths of a second: 256 rows of 120 words.
+    // A step of some tenths of a second, also where cores are fast: 1,024 rows of 120 words.
     const words = Array.from({ length: 120 }, () => "cat").join(" ");
     const rows = ["red", "green"].map((label) => `${JSON.stringify({ text: `${label} ${words}`, label })}\n`);
-    writeFileSync(at("long.jsonl"), rows.join("").repeat(128));
+    writeFileSync(at("long.jsonl"), rows.join("").repeat(512));
     const slow = ["--train", at("long.jsonl"), "--validation", at("long.jsonl"), "--test", at("long.jsonl")];
-    const batch = ["--per_device_train_batch_size", "256", "--max_steps", "1000", "--lanes", "1"];
+    const batch = ["--per_device_train_batch_size", "1024", "--max_steps", "1000", "--lanes", "1"];
     // Not before its first step: else nothing runs that a signal could wait for. A thousand steps take minutes.
     const run = stopped("twice", "SIGINT,SIGTERM", [...slow, ...batch], 1000);
     expect(run).toEqual({ status: 143, stderr: "stopped by SIGTERM; --resume goes on with it\n" });

@@ -198,7 +198,7 @@ describe("a time limit", () => {
       "--num_train_epochs",
       "1",
       "--max_steps",
-      "4000",
+      "8000",
       "--eval_strategy",
       "no",
       "--n-seeds",
@@ -210,7 +210,7 @@ describe("a time limit", () => {
     expect(comparisons).toEqual([]);
     expect(winner).toMatchObject({ name: "per-layer", trials: 2, test: { n: 1 } });
     expect(notices.map((n) => n.text)).toContain("There is no baseline: none of its trials completed.");
-  });
+  }, 120_000);
 });
 
 test("more trials and seeds are a plain resume as long as test is unread; the randomised arm stays as it was drawn", async () => {
