@@ -540,8 +540,8 @@ describe("going on", () => {
   }, 120_000);
 
   test("two processes at once: no trial more than one would run, each by one of them, and both end with the same model", async () => {
-    // Long enough that both have work, with proposals in it.
-    const long = ["--num_train_epochs", "150", "--eval_strategy", "no", "--n-trials", "12"];
+    // Long enough that both have work, with proposals in it, also where cores are fast.
+    const long = ["--num_train_epochs", "400", "--eval_strategy", "no", "--n-trials", "12"];
     const storage = ["--n-random-trials", "2", "--storage", `sqlite:///${at("pair.db")}`];
     const both = ["one", "two"].map((out) =>
       watched(flags(out, ...long, ...storage, "--resume"), () => undefined),
